@@ -1,0 +1,62 @@
+//! keepalived.conf to a typed model, and every mistake with its place.
+//!
+//! TEXT -> TREE -> MODEL. [`load`] never gives up: it returns a model and all diagnostics.
+
+pub mod diagnostic;
+pub mod model;
+pub mod source;
+pub mod tree;
+
+pub use diagnostic::{Class, Diagnostic, Severity};
+pub use model::Model;
+pub use source::Sources;
+
+use std::path::Path;
+
+/// What a configuration file came to.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What it means; whatever could not be understood is left out.
+    pub model: Model,
+    /// Everything there is to say about it, in the order of the file.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The files read, for showing lines.
+    pub sources: Sources,
+}
+
+/// What the machine tells about itself while a configuration is read: the only way to the world besides files.
+pub trait Host {
+    /// Whether an interface exists and what is known of it; `None` if it does not exist.
+    fn interface(&self, name: &str) -> Option<InterfaceFacts>;
+    /// User and primary group id of a user name.
+    fn user(&self, name: &str) -> Option<(u32, u32)>;
+    /// Id of a group name.
+    fn group(&self, name: &str) -> Option<u32>;
+    /// The node name (`uname -n`).
+    fn node_name(&self) -> String;
+    /// An environment variable.
+    fn environment(&self, name: &str) -> Option<String>;
+}
+
+/// What is known of an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InterfaceFacts {
+    /// `IFF_LOOPBACK`.
+    pub loopback: bool,
+    /// `IFF_MULTICAST`.
+    pub multicast: bool,
+    /// MTU in bytes.
+    pub mtu: u32,
+}
+
+/// How to read.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The config id for `@id` lines (`-i`); `None` is the node name up to the first dot. `@mainstay` always matches.
+    pub config_id: Option<String>,
+}
+
+/// Reads a configuration file and everything it includes.
+pub fn load(_path: &Path, _options: &Options, _host: &dyn Host) -> Loaded {
+    Loaded { model: Model::default(), diagnostics: Vec::new(), sources: Sources::default() }
+}

@@ -1,0 +1,218 @@
+//! MODEL: what the configuration means, typed, with every default filled in.
+//!
+//! The part the router needs is a [`RouterPlan`] of `mainstay-core`; here is what the supervisor and the director need.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mainstay_core::router::RouterPlan;
+use serde::{Deserialize, Serialize};
+
+/// A whole configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Model {
+    /// The processes themselves.
+    pub process: ProcessSettings,
+    /// VRRP and everything it follows.
+    pub router: RouterPlan,
+    /// Commands of the `vrrp_script`s, by name; same names as in [`RouterPlan::scripts`].
+    pub scripts: BTreeMap<String, ScriptCommand>,
+    /// Notifications of instances, by instance name; an instance without any is absent.
+    pub instance_notify: BTreeMap<String, NotifyCommands>,
+    /// Notifications of sync groups, by group name.
+    pub group_notify: BTreeMap<String, NotifyCommands>,
+    /// Tracked files, by name; same names as in [`RouterPlan::files`].
+    pub files: BTreeMap<String, TrackedFile>,
+    /// Tracked processes, by name; same names as in [`RouterPlan::processes`].
+    pub processes: BTreeMap<String, TrackedProcess>,
+    /// FIFOs of VRRP and of everything.
+    pub fifos: Fifos,
+    /// Run once before the children start.
+    pub startup_script: Option<TimedCommand>,
+    /// Run once after the children ended.
+    pub shutdown_script: Option<TimedCommand>,
+    /// How many virtual servers the file has (they are lowered with the checks).
+    pub virtual_servers: usize,
+}
+
+/// What the processes are told about themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ProcessSettings {
+    /// `router_id`, or the host name.
+    pub router_id: String,
+    /// `net_namespace`.
+    pub net_namespace: Option<String>,
+    /// `instance`: goes into pid file names.
+    pub instance: Option<String>,
+    /// `use_pid_dir`.
+    pub use_pid_directory: bool,
+    /// `child_wait_time`; `None` is 5 s.
+    pub child_wait: Option<Duration>,
+    /// Title of the supervisor (`process_name`).
+    pub supervisor_name: Option<String>,
+    /// Scheduling of the router.
+    pub router: Scheduling,
+    /// Scheduling of the director.
+    pub director: Scheduling,
+    /// `max_auto_priority`: ceiling of automatic realtime escalation; `None` is off.
+    pub max_auto_priority: Option<u8>,
+    /// `vrrp_rx_bufs_*`: bytes to ask for a VRRP receive buffer; `None` lets Mainstay choose.
+    pub receive_buffer: Option<u32>,
+    /// `umask`.
+    pub umask: Option<u32>,
+    /// `reload_check_config`.
+    pub reload_check_config: bool,
+    /// `@mainstay realtime on|off|PRIORITY`; `None` when not said.
+    pub realtime: Option<Realtime>,
+}
+
+/// `@mainstay realtime`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Realtime {
+    /// Ordinary scheduling.
+    Off,
+    /// `SCHED_RR` with this priority, 1 to 99, and locked memory.
+    Priority(u8),
+}
+
+/// Scheduling of one process.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Scheduling {
+    /// Title (`vrrp_process_name`).
+    pub name: Option<String>,
+    /// Nice value, -20 to 19.
+    pub nice: Option<i8>,
+    /// Lock memory (`vrrp_no_swap`).
+    pub lock_memory: bool,
+    /// `SCHED_RR` priority, 1 to 99.
+    pub realtime_priority: Option<u8>,
+    /// CPUs to run on; empty is all.
+    pub cpu_affinity: Vec<u32>,
+    /// `RLIMIT_RTTIME` in microseconds.
+    pub rttime_us: Option<u64>,
+}
+
+/// A command with the identity it runs as.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// Program and arguments, quotes removed, escapes done. Never empty.
+    pub arguments: Vec<String>,
+    /// Who runs it.
+    pub identity: Identity,
+    /// Not an executable with a shebang or ELF header: give the whole line to `/bin/sh -c`.
+    pub through_shell: bool,
+}
+
+/// User and group ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+/// A command that may run only so long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimedCommand {
+    /// The command.
+    pub command: Command,
+    /// TERM, then KILL, after this.
+    pub timeout: Duration,
+}
+
+/// What a `vrrp_script` runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScriptCommand {
+    /// What to run.
+    pub probe: ScriptProbe,
+    /// TERM, then KILL, after this; the run counts as a failure.
+    pub timeout: Duration,
+}
+
+/// The two forms of a `vrrp_script`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ScriptProbe {
+    /// Run a command; exit status 0 is good.
+    Command(Command),
+    /// `</path`: good if the file can be read.
+    FileReadable(PathBuf),
+}
+
+/// Scripts and mail of an instance or a sync group.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct NotifyCommands {
+    /// `notify_master`.
+    pub master: Option<Command>,
+    /// `notify_backup`.
+    pub backup: Option<Command>,
+    /// `notify_fault`.
+    pub fault: Option<Command>,
+    /// `notify_stop`.
+    pub stop: Option<Command>,
+    /// `notify_deleted`.
+    pub deleted: Option<Command>,
+    /// `notify_master_rx_lower_pri`.
+    pub master_rx_lower_priority: Option<Command>,
+    /// `notify`: gets TYPE NAME STATE PRIORITY appended.
+    pub generic: Option<Command>,
+    /// `smtp_alert`.
+    pub smtp_alert: bool,
+}
+
+/// A tracked file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackedFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// `init_file`: create it with this value; `true` also overwrites.
+    pub init: Option<(i64, bool)>,
+}
+
+/// Which processes count for a `vrrp_track_process`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackedProcess {
+    /// Name (comm, or the first word of the command line) and parameters.
+    pub arguments: Vec<String>,
+    /// How parameters compare.
+    pub parameters: ParameterMatch,
+    /// Compare the command line rather than the kernel's short name.
+    pub full_command: bool,
+}
+
+/// `param_match`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum ParameterMatch {
+    /// No parameters are compared.
+    #[default]
+    Ignore,
+    /// All must be equal.
+    Exact,
+    /// Those given must be the first ones (`initial`).
+    Initial,
+    /// The last one given may be the beginning of a parameter (`partial`).
+    Partial,
+}
+
+/// Named pipes that are told of changes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Fifos {
+    /// `notify_fifo`: everything.
+    pub all: Option<Fifo>,
+    /// `vrrp_notify_fifo`: VRRP.
+    pub vrrp: Option<Fifo>,
+    /// `lvs_notify_fifo`: virtual and real servers.
+    pub lvs: Option<Fifo>,
+}
+
+/// One named pipe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fifo {
+    /// Path.
+    pub path: PathBuf,
+    /// Owner.
+    pub owner: Option<Identity>,
+    /// Reader to start; gets the path as its last argument.
+    pub script: Option<Command>,
+}

@@ -1,0 +1,18 @@
+//! What one Mainstay node decides.
+//!
+//! This crate is pure: inputs are facts, actions are orders, and time is a parameter. It has no clock, no socket, no
+//! thread and no randomly ordered collection; `no_std` makes the compiler keep that promise. The daemon feeds a
+//! [`router::Router`] and performs what it orders; the simulator does the same with a modelled world.
+//!
+//! Read in this order: [`time`] and [`address`] (the vocabulary), [`vrrp`] (packets, timers, election of one virtual
+//! router), [`track`] (what may lower a priority), [`router`] (all instances of one node, and its contract).
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod address;
+pub mod router;
+pub mod time;
+pub mod track;
+pub mod vrrp;

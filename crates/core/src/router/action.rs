@@ -1,0 +1,177 @@
+//! Orders a router gives, in the order in which they are to take effect.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::reason::Reason;
+use crate::address::{InterfaceAddress, LinkIndex, Route, Rule};
+use crate::time::Instant;
+
+/// One order.
+///
+/// Adverts may be sent at once, ahead of the others; all other actions are performed in order, because a protocol
+/// says so: advert, addresses, routes, rules, announcements, notification.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Send a VRRP message.
+    SendAdvert(Advert),
+    /// Add an address; one that exists already is adopted.
+    AddAddress(Arc<InterfaceAddress>),
+    /// Remove an address; one that is gone already is no error.
+    RemoveAddress(Arc<InterfaceAddress>),
+    /// Add a route.
+    AddRoute(Arc<Route>),
+    /// Remove a route; one that is gone already is no error.
+    RemoveRoute(Arc<Route>),
+    /// Add a rule.
+    AddRule(Arc<Rule>),
+    /// Remove a rule; one that is gone already is no error.
+    RemoveRule(Arc<Rule>),
+    /// Tell the link whose hardware address an address has: gratuitous ARP or unsolicited neighbour advertisement.
+    Announce {
+        /// Link to send it on.
+        link: LinkIndex,
+        /// Its hardware address.
+        mac: [u8; 6],
+        /// Address announced.
+        address: IpAddr,
+    },
+    /// Set `net.ipv4.conf.LINK.promote_secondaries`.
+    PromoteSecondaries(String),
+    /// Start a run of this tracking script.
+    RunScript(String),
+    /// Tell scripts, FIFOs and mail of a change.
+    Notify(Notification),
+    /// Something happened that a log and the event history should know.
+    Tell(Event),
+    /// [`Router::wanted_sockets`](super::Router::wanted_sockets) changed; open and close before anything else is sent.
+    SocketsChanged,
+    /// Everything was handed over: the process may end.
+    Finished,
+}
+
+/// A VRRP message to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advert {
+    /// Whose it is, for [`Input::AdvertRefused`](super::Input::AdvertRefused).
+    pub instance: Arc<str>,
+    /// Output link; `None` leaves it to the routing table (unicast without an interface).
+    pub link: Option<LinkIndex>,
+    /// IP source.
+    pub source: IpAddr,
+    /// IP destination: group or peer.
+    pub destination: IpAddr,
+    /// TTL or hop limit; `None` is the kernel's default.
+    pub ttl: Option<u8>,
+    /// The VRRP message with its checksum. (Over IPv6 the kernel may write the same checksum again.)
+    pub payload: Arc<[u8]>,
+}
+
+/// One socket pair the router needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Socket {
+    /// Link; `None` for unicast without an interface.
+    pub link: Option<LinkIndex>,
+    /// What it listens to.
+    pub listen: Listen,
+}
+
+/// What a receiving socket is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Listen {
+    /// A multicast group, joined on the link.
+    Group(IpAddr),
+    /// A local unicast address.
+    Address(IpAddr),
+}
+
+/// A change that scripts, FIFOs and mail are told of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notification {
+    /// Whose change.
+    pub object: NotifyObject,
+    /// What it changed to.
+    pub state: NotifyState,
+    /// Effective priority, 0 for groups.
+    pub priority: u8,
+}
+
+/// An object notifications are about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum NotifyObject {
+    /// A `vrrp_instance`.
+    Instance(String),
+    /// A `vrrp_sync_group`.
+    Group(String),
+}
+
+/// What a notification says, in keepalived's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum NotifyState {
+    /// `MASTER`.
+    Master,
+    /// `BACKUP`.
+    Backup,
+    /// `FAULT`.
+    Fault,
+    /// `STOP`.
+    Stop,
+    /// `DELETED`.
+    Deleted,
+    /// `MASTER_RX_LOWER_PRI`: only its own script and the FIFOs.
+    MasterRxLowerPriority,
+    /// `MASTER_PRIORITY`: FIFOs only.
+    MasterPriority,
+    /// `BACKUP_PRIORITY`: FIFOs only.
+    BackupPriority,
+}
+
+impl NotifyState {
+    /// keepalived's word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Master => "MASTER",
+            Self::Backup => "BACKUP",
+            Self::Fault => "FAULT",
+            Self::Stop => "STOP",
+            Self::Deleted => "DELETED",
+            Self::MasterRxLowerPriority => "MASTER_RX_LOWER_PRI",
+            Self::MasterPriority => "MASTER_PRIORITY",
+            Self::BackupPriority => "BACKUP_PRIORITY",
+        }
+    }
+}
+
+/// Something that happened, with its reason: one value for logs, history, `mainstay why` and metrics.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: Instant,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// What happened and why.
+    pub reason: Reason,
+}
+
+/// Whom an event is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Subject {
+    /// The node itself.
+    Node,
+    /// A `vrrp_instance`.
+    Instance(String),
+    /// A `vrrp_sync_group`.
+    Group(String),
+    /// A tracker, by name.
+    Tracker(String),
+    /// A link, by name.
+    Link(String),
+}
+
+/// An ordered stream of actions.
+pub type Actions = Vec<Action>;

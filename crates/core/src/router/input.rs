@@ -1,0 +1,155 @@
+//! Facts a router is told.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::RouterPlan;
+use crate::address::{InterfaceAddress, LinkIndex, Route, RouteKey, Rule};
+
+/// One fact. The order in which facts are told is the order in which they happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input<'a> {
+    /// Time has passed; every deadline up to now is due.
+    Tick,
+    /// A VRRP message arrived on a socket.
+    PacketReceived(Packet<'a>),
+    /// All links and addresses the kernel has: at start and after events were lost (`ENOBUFS`).
+    KernelListed {
+        /// Every link.
+        links: Vec<Link>,
+        /// Every address with its link.
+        addresses: Vec<(LinkIndex, IpAddr)>,
+    },
+    /// A link appeared or changed.
+    LinkChanged(Link),
+    /// A link is gone.
+    LinkRemoved(LinkIndex),
+    /// An address appeared on a link (also the echo of our own adding).
+    AddressAdded(LinkIndex, IpAddr),
+    /// An address left a link (also the echo of our own removing).
+    AddressRemoved(LinkIndex, IpAddr),
+    /// A route was deleted (also the echo of our own removing).
+    RouteRemoved(RouteKey),
+    /// A rule was deleted (also the echo of our own removing); identified by preference and table.
+    RuleRemoved {
+        /// Preference of the rule.
+        preference: u32,
+        /// Table it pointed to, zero if none.
+        table: u32,
+    },
+    /// The kernel would not add an address.
+    AddressRefused {
+        /// What was to be added.
+        address: Arc<InterfaceAddress>,
+        /// Errno.
+        errno: i32,
+    },
+    /// The kernel would not add a route.
+    RouteRefused {
+        /// What was to be added.
+        route: Arc<Route>,
+        /// Errno.
+        errno: i32,
+    },
+    /// The kernel would not add a rule.
+    RuleRefused {
+        /// What was to be added.
+        rule: Arc<Rule>,
+        /// Errno.
+        errno: i32,
+    },
+    /// The kernel would not send an advert of this instance.
+    AdvertRefused {
+        /// Instance name.
+        instance: Arc<str>,
+        /// Errno.
+        errno: i32,
+    },
+    /// A run of a tracking script has ended.
+    ScriptFinished {
+        /// Script name.
+        script: String,
+        /// How.
+        outcome: ScriptOutcome,
+    },
+    /// A tracked file was read; `None` if it is absent or does not hold a number (counts as 0).
+    FileRead {
+        /// File name in the plan.
+        file: String,
+        /// Its value.
+        value: Option<i64>,
+    },
+    /// Tracked processes were counted.
+    ProcessesCounted {
+        /// Process name in the plan.
+        process: String,
+        /// How many run.
+        count: u32,
+    },
+    /// A new plan was accepted.
+    Reloaded(Box<RouterPlan>),
+    /// The daemon is to end: hand over politely.
+    ShutdownRequested,
+}
+
+/// A received VRRP message, after the IP header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packet<'a> {
+    /// Link it came in on.
+    pub link: LinkIndex,
+    /// IP source.
+    pub source: IpAddr,
+    /// IP destination.
+    pub destination: IpAddr,
+    /// TTL or hop limit as received.
+    pub ttl: u8,
+    /// VRRP message, any length, untrusted.
+    pub payload: &'a [u8],
+}
+
+/// A network interface as the kernel describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Kernel index.
+    pub index: LinkIndex,
+    /// Name.
+    pub name: String,
+    /// `IFF_UP`.
+    pub up: bool,
+    /// `IFF_RUNNING`: carrier.
+    pub running: bool,
+    /// `IFF_NOARP` or `IFF_LOOPBACK`: nothing is announced there.
+    pub no_arp: bool,
+    /// Hardware address if it has six bytes.
+    pub mac: Option<[u8; 6]>,
+    /// MTU in bytes.
+    pub mtu: u32,
+    /// The link this one is built on, if it is in this namespace.
+    pub parent: Option<LinkIndex>,
+}
+
+/// How a run of a script ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ScriptOutcome {
+    /// Exit status.
+    Exited(u8),
+    /// Ended by this signal.
+    Signalled(i32),
+    /// Ran longer than its timeout.
+    TimedOut,
+    /// Could not be started; why, in words.
+    NotStarted(String),
+}
+
+impl ScriptOutcome {
+    /// Whether the run counts as a success.
+    #[must_use]
+    pub const fn is_success(&self) -> bool {
+        matches!(self, Self::Exited(0))
+    }
+}

@@ -1,0 +1,225 @@
+//! Why something happened: the same value is printed by logs, the event history, `mainstay why` and metrics labels.
+
+use alloc::string::String;
+use core::fmt;
+use core::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Duration;
+use crate::vrrp::packet::Rejection;
+
+/// Why something happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reason {
+    /// An instance or group changed state.
+    StateChanged {
+        /// State left.
+        from: State,
+        /// State entered.
+        to: State,
+        /// Why.
+        cause: Cause,
+    },
+    /// The effective priority changed.
+    PriorityChanged {
+        /// Before.
+        from: u8,
+        /// After.
+        to: u8,
+    },
+    /// As master, heard a master of lower priority (or equal priority and lower address).
+    LowerPriorityAdvert {
+        /// Its address.
+        source: IpAddr,
+        /// Its priority.
+        priority: u8,
+    },
+    /// Packets were not accepted. Told at most once a minute for a (source, rejection).
+    PacketsRejected {
+        /// Who sent them.
+        source: IpAddr,
+        /// Why not.
+        rejection: Rejection,
+        /// How many since it was last told.
+        count: u64,
+    },
+    /// Accepted packets differ from us in something that should agree. Told like rejections.
+    PeerMismatch {
+        /// Who sent them.
+        source: IpAddr,
+        /// What differs.
+        mismatch: Mismatch,
+        /// How many since it was last told.
+        count: u64,
+    },
+    /// A tracker's verdict changed.
+    TrackerChanged {
+        /// Good or bad now.
+        up: bool,
+        /// In words: `exited with status 1`, `timed out`, `link down`, ...
+        detail: String,
+    },
+    /// A virtual address, route or rule of ours was removed by somebody and has been put back.
+    Restored(String),
+    /// The kernel refused something.
+    Refused {
+        /// What: `add address 192.0.2.1/24 dev eth0`.
+        operation: String,
+        /// Errno.
+        errno: i32,
+    },
+    /// The loop was so late that peers may have acted in the meantime.
+    LoopLate(Duration),
+    /// A reload was applied.
+    Reloaded {
+        /// Instances added.
+        added: u32,
+        /// Instances removed.
+        removed: u32,
+        /// Instances changed.
+        changed: u32,
+        /// Instances untouched.
+        unchanged: u32,
+    },
+}
+
+/// Why a state changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cause {
+    /// The router started, or was added by a reload.
+    Started,
+    /// It was restarted after a crash and took up what it had.
+    Resumed,
+    /// It owns the addresses (priority 255).
+    Owner,
+    /// No advert for the master-down interval.
+    NoAdvertFor {
+        /// How long nothing was heard.
+        silence: Duration,
+    },
+    /// The master gave up: an advert of priority zero.
+    MasterResigned {
+        /// The old master.
+        source: IpAddr,
+    },
+    /// Took over from a living master of lower priority.
+    Preempted {
+        /// The master's address.
+        source: IpAddr,
+        /// The master's priority.
+        priority: u8,
+    },
+    /// Another master has a higher priority.
+    HigherPriority {
+        /// Its address.
+        source: IpAddr,
+        /// Its priority.
+        priority: u8,
+    },
+    /// Another master has the same priority and a higher address.
+    HigherAddress {
+        /// Its address.
+        source: IpAddr,
+    },
+    /// Something it follows failed: what, in words.
+    TrackerFailed(String),
+    /// Its interface is down or absent.
+    InterfaceDown(String),
+    /// Everything it follows is good again.
+    Recovered,
+    /// Its sync group moves together; the member that moved first.
+    SyncGroup(String),
+    /// A virtual address, route or rule could not be installed or restored.
+    Refused(String),
+    /// The loop was so late that a peer may have taken over (`timer_expired_backup`).
+    LoopLate(Duration),
+    /// The daemon is ending.
+    Shutdown,
+    /// The configuration no longer has it, or changed so that it starts anew.
+    Reload,
+}
+
+/// States of an instance or group as users see them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum State {
+    /// Not started, or ended (`INIT`).
+    Init,
+    /// `BACKUP`.
+    Backup,
+    /// `MASTER`.
+    Master,
+    /// `FAULT`.
+    Fault,
+}
+
+/// What a peer and we should agree about and do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Mismatch {
+    /// The list of virtual addresses.
+    Addresses,
+    /// The advert interval (v3: learned).
+    Interval,
+    /// The checksum leaves out the pseudo-header (RFC 9568) while ours has it (RFC 5798).
+    ChecksumForm,
+    /// Our own address and priority: a loop, or a duplicate address.
+    OwnAddress,
+    /// It claims to own the addresses, and so do we.
+    TwoOwners,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Init => "INIT",
+            Self::Backup => "BACKUP",
+            Self::Master => "MASTER",
+            Self::Fault => "FAULT",
+        })
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Addresses => "its list of virtual addresses differs from ours",
+            Self::Interval => "its advert interval differs from ours",
+            Self::ChecksumForm => "its IPv4 checksum leaves out the pseudo-header (RFC 9568 form)",
+            Self::OwnAddress => "it has our own address",
+            Self::TwoOwners => "it has priority 255 as we have: two owners of the addresses",
+        })
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started => formatter.write_str("started"),
+            Self::Resumed => formatter.write_str("took up its state after a restart of the process"),
+            Self::Owner => formatter.write_str("owns the addresses (priority 255)"),
+            Self::NoAdvertFor { silence } => {
+                write!(formatter, "no advert for {}.{:03} s", silence.as_secs(), silence.subsec_millis())
+            }
+            Self::MasterResigned { source } => write!(formatter, "master {source} gave up (priority 0)"),
+            Self::Preempted { source, priority } => {
+                write!(formatter, "preempted master {source} of lower priority {priority}")
+            }
+            Self::HigherPriority { source, priority } => {
+                write!(formatter, "master {source} has higher priority {priority}")
+            }
+            Self::HigherAddress { source } => {
+                write!(formatter, "master {source} has equal priority and a higher address")
+            }
+            Self::TrackerFailed(what) => formatter.write_str(what),
+            Self::InterfaceDown(link) => write!(formatter, "interface {link} is down or absent"),
+            Self::Recovered => formatter.write_str("everything it follows is good again"),
+            Self::SyncGroup(member) => write!(formatter, "its sync group moves with {member}"),
+            Self::Refused(what) => write!(formatter, "the kernel refused: {what}"),
+            Self::LoopLate(late) => {
+                write!(formatter, "our own loop was {}.{:03} s late", late.as_secs(), late.subsec_millis())
+            }
+            Self::Shutdown => formatter.write_str("the daemon is ending"),
+            Self::Reload => formatter.write_str("the configuration changed"),
+        }
+    }
+}

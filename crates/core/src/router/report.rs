@@ -1,0 +1,131 @@
+//! A plain snapshot of a router, for people, metrics and a restarted process.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::reason::{Cause, State};
+use crate::time::{Duration, Instant};
+
+/// What a router looks like at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Report {
+    /// Every instance, in plan order.
+    pub instances: Vec<InstanceReport>,
+    /// Every sync group, in plan order.
+    pub groups: Vec<GroupReport>,
+    /// Every tracker of the node, sorted by name.
+    pub trackers: Vec<TrackerReport>,
+}
+
+/// One instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceReport {
+    /// Name.
+    pub name: String,
+    /// State.
+    pub state: State,
+    /// Since when.
+    pub since: Instant,
+    /// Why it is in this state.
+    pub cause: Cause,
+    /// Base priority.
+    pub base_priority: u8,
+    /// Effective priority.
+    pub effective_priority: u8,
+    /// The master last heard (or ourselves).
+    pub master: Option<IpAddr>,
+    /// Priority of the master last heard.
+    pub master_priority: u8,
+    /// Advert interval in force: ours as master, the learned one as v3 backup.
+    pub master_advert_interval: Duration,
+    /// When an advert was last accepted.
+    pub last_advert: Option<Instant>,
+    /// Counters.
+    pub counters: Counters,
+}
+
+/// One sync group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupReport {
+    /// Name.
+    pub name: String,
+    /// State.
+    pub state: State,
+}
+
+/// One tracker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackerReport {
+    /// Kind and name: `script chk_nginx`.
+    pub name: String,
+    /// Its verdict; `None` before the first.
+    pub up: Option<bool>,
+}
+
+/// Counters of an instance, named as keepalived's statistics are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counters {
+    /// Adverts accepted.
+    pub adverts_received: u64,
+    /// Adverts sent (one per destination).
+    pub adverts_sent: u64,
+    /// Times it became master.
+    pub became_master: u64,
+    /// Times it stopped being master.
+    pub released_master: u64,
+    /// Packets of a wrong length.
+    pub packet_length_errors: u64,
+    /// Adverts with an interval that v2 must reject.
+    pub advert_interval_errors: u64,
+    /// Packets with a wrong TTL.
+    pub ttl_errors: u64,
+    /// Packets that were not advertisements.
+    pub invalid_type: u64,
+    /// Adverts with another address list (accepted).
+    pub address_list_errors: u64,
+    /// Packets with an unknown authentication type.
+    pub invalid_auth_type: u64,
+    /// Packets with another authentication type than ours.
+    pub auth_type_mismatch: u64,
+    /// Packets with a wrong password.
+    pub auth_failures: u64,
+    /// Packets with a wrong checksum.
+    pub checksum_errors: u64,
+    /// Packets of another VRRP version.
+    pub version_errors: u64,
+    /// Packets rejected for any other reason.
+    pub other_errors: u64,
+    /// Priority-0 adverts received.
+    pub priority_zero_received: u64,
+    /// Priority-0 adverts sent.
+    pub priority_zero_sent: u64,
+    /// v3/IPv4 adverts accepted in the RFC 9568 checksum form.
+    pub rfc9568_checksums: u64,
+    /// Adverts the kernel refused to send.
+    pub send_errors: u64,
+}
+
+/// What a restarted router needs to take up where its predecessor was: small, sent to the supervisor on every change.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Resume {
+    /// Instances by name.
+    pub instances: Vec<ResumeInstance>,
+    /// Verdicts of trackers by kind and name, as in [`TrackerReport::name`].
+    pub trackers: Vec<(String, bool)>,
+}
+
+/// State of one instance that survives its process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumeInstance {
+    /// Name.
+    pub name: String,
+    /// State.
+    pub state: State,
+    /// The learned interval, for a v3 backup.
+    pub master_advert_interval: Duration,
+    /// Counters.
+    pub counters: Counters,
+}

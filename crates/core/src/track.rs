@@ -1,0 +1,1 @@
+//! What may lower a priority: verdicts of scripts, files, processes and interfaces.

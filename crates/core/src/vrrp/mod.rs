@@ -1,0 +1,3 @@
+//! VRRP: packets, timers and the election of one virtual router.
+
+pub mod packet;
