@@ -1,1 +1,3 @@
+//! `mainstay`: see the library of this package.
+
 fn main() {}

@@ -1,0 +1,114 @@
+//! What the three processes say to each other.
+//!
+//! ```text
+//! supervisor ── ToRouter ──▶ router          supervisor ── ToDirector ──▶ director
+//!            ◀─ FromRouter ─                            ◀─ FromDirector ─
+//! ```
+//!
+//! Plain values, one frame each, over a Unix stream socket pair. Both ends come from the same binary, so there is no
+//! version to negotiate; what does not decode is a bug or memory corruption, and ends the child that sent it.
+//! Nobody waits: a [`Channel`] reads what is there and writes what fits, and a full queue is an error the sender sees.
+
+mod channel;
+mod codec;
+
+pub use channel::{Channel, Peer};
+pub use codec::{FrameError, FrameReader, FrameWriter, MAX_FRAME, QueueFull};
+
+use mainstay_config::model::ProcessSettings;
+use mainstay_core::router::{Event, Notification, Report, Resume, RouterPlan, ScriptOutcome};
+use serde::{Deserialize, Serialize};
+
+/// What the supervisor tells the router.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToRouter {
+    /// The first frame, once: what to be. Nothing is sent or received on the network before it.
+    Start {
+        /// The accepted plan.
+        plan: Box<RouterPlan>,
+        /// Scheduling, memory locking and buffer sizes of the process itself.
+        process: Box<ProcessSettings>,
+        /// What the predecessor last told, if it crashed.
+        resume: Option<Resume>,
+    },
+    /// A new accepted plan; answered by [`FromRouter::ReloadApplied`].
+    Reload(Box<RouterPlan>),
+    /// Hand over politely and end; answered by [`FromRouter::Finished`].
+    Shutdown,
+    /// A run that [`FromRouter::RunScript`] asked for has ended.
+    ScriptFinished {
+        /// Script name.
+        script: String,
+        /// How.
+        outcome: ScriptOutcome,
+    },
+    /// A tracked file was read: at start, after a reload, and whenever it changes.
+    FileRead {
+        /// File name in the plan.
+        file: String,
+        /// Its value; `None` if it is absent or holds no number.
+        value: Option<i64>,
+    },
+    /// Tracked processes were counted: at start, after a reload, and whenever the count changes.
+    ProcessesCounted {
+        /// Process name in the plan.
+        process: String,
+        /// How many run.
+        count: u32,
+    },
+    /// Asks for a [`FromRouter::Report`] with this number.
+    ReportRequested(u64),
+}
+
+/// What the router tells the supervisor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromRouter {
+    /// The plan is running: sockets are open, the kernel was listed.
+    Ready,
+    /// What a successor would need, after every change of state.
+    Resume(Resume),
+    /// Run notify scripts, write to FIFOs.
+    Notify(Notification),
+    /// Run this tracking script once; answered by [`ToRouter::ScriptFinished`].
+    RunScript(String),
+    /// Something to log and to keep in the history.
+    Event(Event),
+    /// The answer to [`ToRouter::ReportRequested`].
+    Report(u64, Box<Report>),
+    /// The plan of the last [`ToRouter::Reload`] is in force.
+    ReloadApplied,
+    /// Everything was handed over; the process ends now. The last frame.
+    Finished,
+}
+
+/// What the supervisor tells the director.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToDirector {
+    /// The first frame, once.
+    Start {
+        /// Scheduling of the process itself.
+        process: Box<ProcessSettings>,
+    },
+    /// A new accepted configuration; answered by [`FromDirector::ReloadApplied`].
+    Reload {
+        /// Scheduling of the process itself.
+        process: Box<ProcessSettings>,
+    },
+    /// End; answered by [`FromDirector::Finished`].
+    Shutdown,
+    /// A snapshot of the router, the answer to [`FromDirector::ReportRequested`] with the same number.
+    RouterReport(u64, Box<Report>),
+}
+
+/// What the director tells the supervisor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromDirector {
+    /// It runs.
+    Ready,
+    /// Asks for a snapshot of the router.
+    ReportRequested(u64),
+    /// The configuration of the last [`ToDirector::Reload`] is in force.
+    ReloadApplied,
+    /// Everything is closed; the process ends now. The last frame.
+    Finished,
+}
