@@ -223,3 +223,35 @@ impl fmt::Display for Cause {
         }
     }
 }
+
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StateChanged { from, to, cause } => write!(formatter, "{from} to {to}: {cause}"),
+            Self::PriorityChanged { from, to } => write!(formatter, "effective priority from {from} to {to}"),
+            Self::LowerPriorityAdvert { source, priority } => {
+                write!(formatter, "received advert of {source} with lower priority {priority}")
+            }
+            Self::PacketsRejected { source, rejection, count } => {
+                write!(formatter, "{count} packets of {source} not accepted: {rejection}")
+            }
+            Self::PeerMismatch { source, mismatch, count } => {
+                write!(formatter, "{count} packets of {source}: {mismatch}")
+            }
+            Self::TrackerChanged { up, detail } => {
+                write!(formatter, "{}: {detail}", if *up { "up" } else { "down" })
+            }
+            Self::Restored(what) => write!(formatter, "{what} was removed by somebody and put back"),
+            Self::Refused { operation, errno } => {
+                write!(formatter, "the kernel refused to {operation} (errno {errno})")
+            }
+            Self::LoopLate(late) => {
+                write!(formatter, "our own loop was {}.{:03} s late", late.as_secs(), late.subsec_millis())
+            }
+            Self::Reloaded { added, removed, changed, unchanged } => write!(
+                formatter,
+                "reloaded: {added} instances added, {removed} removed, {changed} changed, {unchanged} unchanged"
+            ),
+        }
+    }
+}

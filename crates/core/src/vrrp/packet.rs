@@ -1,5 +1,7 @@
 //! VRRP messages on the wire.
 
+use core::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Why a packet was not accepted.
@@ -37,4 +39,27 @@ pub enum Rejection {
     UnknownPeer,
     /// An owner that ignores adverts (`owner_ignore_adverts`).
     OwnerIgnores,
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Truncated => "too short",
+            Self::Length => "too long",
+            Self::Ttl => "wrong TTL or hop limit",
+            Self::Version => "another VRRP version",
+            Self::Type => "not an advertisement",
+            Self::Checksum => "wrong checksum",
+            Self::Vrid => "unknown virtual router id",
+            Self::NoAddress => "no address in it",
+            Self::Interval => "advert interval differs from ours, or is zero",
+            Self::LinkLocal => "the first IPv6 address is not link-local",
+            Self::AuthTypeUnknown => "unknown authentication type",
+            Self::AuthTypeMismatch => "authentication type differs from ours",
+            Self::AuthFailed => "wrong password",
+            Self::Destination => "multicast where unicast is expected, or the reverse",
+            Self::UnknownPeer => "not from a configured peer",
+            Self::OwnerIgnores => "the owner of the addresses ignores adverts",
+        })
+    }
 }
