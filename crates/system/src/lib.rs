@@ -1,1 +1,3 @@
 //! Linux behind small traits.
+
+pub mod process;
