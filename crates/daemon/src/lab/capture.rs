@@ -1,0 +1,120 @@
+//! Every packet on a bridge, written by tcpdump and judged by tshark, which knows VRRP from another source than we.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::Signal;
+
+use super::Inner;
+use super::process::Process;
+use super::wait::wait_until;
+
+/// What is written down: VRRP, ARP and neighbour discovery.
+const FILTER: &str = "vrrp or (ip6 and ip6 proto 112) or arp or icmp6";
+/// How long tcpdump may take to start and to stop.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A running tcpdump.
+#[derive(Debug)]
+pub struct Capture {
+    tcpdump: Process,
+    file: PathBuf,
+}
+
+/// One VRRP packet as tshark reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Packet {
+    /// Seconds since the epoch.
+    pub at: f64,
+    /// IP source.
+    pub source: IpAddr,
+    /// Virtual router id.
+    pub vrid: u8,
+    /// Priority.
+    pub priority: u8,
+    /// What tshark complains of; empty if nothing.
+    pub complaint: String,
+}
+
+impl Capture {
+    pub(super) fn start(lab: &Inner, lan: &str) -> Result<Self> {
+        let file = lab.fresh_path(lan, "pcap");
+        let log = lab.fresh_path("tcpdump", "log");
+        let mut command = Command::new("tcpdump");
+        command.args(["-i", lan, "--immediate-mode", "-U", "-Z", "root", "-w"]).arg(&file).arg(FILTER);
+        let tcpdump = lab.hub.run(|| Process::spawn(&mut command, log))??;
+        wait_until("tcpdump listens", LIMIT, || tcpdump.log().contains("listening on"))?;
+        Ok(Self { tcpdump, file })
+    }
+
+    /// Stops and returns every VRRP packet seen.
+    ///
+    /// # Errors
+    /// Fails if tshark is missing or does not understand the file.
+    pub fn finish(mut self) -> Result<Vec<Packet>> {
+        self.tcpdump.signal(Signal::SIGINT);
+        self.tcpdump.wait(LIMIT)?;
+        let fields = ["frame.time_epoch", "ip.src", "ipv6.src", "vrrp.virt_rtr_id", "vrrp.prio"];
+        let complaints =
+            ["vrrp.checksum.status", "ip.checksum.status", "_ws.malformed", "_ws.expert.message"];
+        let mut command = Command::new("tshark");
+        command.arg("-r").arg(&self.file).args(["-o", "ip.check_checksum:TRUE", "-n", "-Y", "vrrp"]);
+        command.args(["-T", "fields", "-E", "separator=|", "-E", "occurrence=a"]);
+        for field in fields.iter().chain(&complaints) {
+            command.args(["-e", field]);
+        }
+        let output = command.output().context("start tshark")?;
+        if !output.status.success() {
+            bail!("tshark: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+        }
+        String::from_utf8_lossy(&output.stdout).lines().map(packet).collect()
+    }
+}
+
+/// One line of tshark's table.
+fn packet(line: &str) -> Result<Packet> {
+    let mut columns = line.split('|');
+    let mut next = || columns.next().unwrap_or_default();
+    let (at, v4, v6, vrid, priority) = (next(), next(), next(), next(), next());
+    let (vrrp_checksum, ip_checksum, malformed, expert) = (next(), next(), next(), next());
+    let mut complaint = String::new();
+    // tshark's checksum states: 0 bad, 1 good, 2 unverified.
+    if vrrp_checksum != "1" {
+        complaint.push_str("VRRP checksum wrong or absent; ");
+    }
+    if ip_checksum == "0" {
+        complaint.push_str("IP checksum wrong; ");
+    }
+    complaint.push_str(malformed);
+    complaint.push_str(expert);
+    Ok(Packet {
+        at: at.parse().with_context(|| format!("time in {line}"))?,
+        source: if v4.is_empty() { v6 } else { v4 }.parse().with_context(|| format!("source in {line}"))?,
+        vrid: vrid.parse().with_context(|| format!("virtual router id in {line}"))?,
+        priority: priority.parse().with_context(|| format!("priority in {line}"))?,
+        complaint,
+    })
+}
+
+/// Checks that every packet from these sources is beyond reproach, and that there is at least one from each.
+///
+/// # Errors
+/// Fails with the complaints, counted, and the sources that were silent.
+pub fn assert_clean(packets: &[Packet], sources: &[IpAddr]) -> Result<()> {
+    let mut complaints: BTreeMap<(IpAddr, &str), usize> = BTreeMap::new();
+    for packet in packets.iter().filter(|packet| sources.contains(&packet.source)) {
+        if !packet.complaint.is_empty() {
+            *complaints.entry((packet.source, &packet.complaint)).or_default() += 1;
+        }
+    }
+    let silent: Vec<_> =
+        sources.iter().filter(|s| packets.iter().all(|packet| packet.source != **s)).collect();
+    if !complaints.is_empty() || !silent.is_empty() {
+        bail!("tshark complains: {complaints:?}; no VRRP packet seen from {silent:?}");
+    }
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! A machine in the lab: a namespace with links, addresses and programs.
+
+use std::net::IpAddr;
+use std::process::Command;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use super::Inner;
+use super::daemon::{Daemon, Program};
+use super::inject::Injector;
+use super::namespace::Namespace;
+use super::probe::{Echo, Prober};
+use super::process::Process;
+use super::watch::AddressWatch;
+
+/// One machine.
+#[derive(Debug)]
+pub struct Node {
+    name: String,
+    namespace: Namespace,
+    lab: Arc<Inner>,
+}
+
+impl Node {
+    pub(super) fn new(lab: Arc<Inner>, name: &str) -> Result<Self> {
+        let namespace = Namespace::new()?;
+        lab.watch(&namespace)?;
+        for scope in ["all", "default"] {
+            // An address is usable at once, none comes from elsewhere, and our own outlive a link that goes down.
+            namespace.sysctl(&format!("net.ipv6.conf.{scope}.accept_dad"), "0")?;
+            namespace.sysctl(&format!("net.ipv6.conf.{scope}.accept_ra"), "0")?;
+            namespace.sysctl(&format!("net.ipv6.conf.{scope}.keep_addr_on_down"), "1")?;
+            namespace.sysctl(&format!("net.ipv4.conf.{scope}.rp_filter"), "0")?;
+        }
+        Ok(Self { name: name.to_owned(), namespace, lab })
+    }
+
+    /// The name it was given.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its namespace, for whatever this type has no word for.
+    #[must_use]
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Plugs a new link into a bridge and gives it addresses.
+    ///
+    /// # Errors
+    /// Fails if the kernel refuses the link or an address.
+    pub fn plug(&self, link: &str, lan: &str, addresses: &[&str]) -> Result<()> {
+        let port = self.port(link);
+        let hub = self.lab.hub.path();
+        self.namespace.ip(&format!("link add {link} type veth peer name {port} netns {}", hub.display()))?;
+        self.lab.hub.ip(&format!("link set {port} master {lan} up"))?;
+        self.namespace.ip(&format!("link set {link} up"))?;
+        for address in addresses {
+            self.add_address(link, address)?;
+        }
+        Ok(())
+    }
+
+    /// Gives a link one more address (with prefix length).
+    ///
+    /// # Errors
+    /// Fails if the kernel refuses it.
+    pub fn add_address(&self, link: &str, address: &str) -> Result<()> {
+        let nodad = if address.contains(':') { "nodad" } else { "" };
+        self.namespace.ip(&format!("address add {address} dev {link} {nodad}")).map(drop)
+    }
+
+    /// Takes an address (with prefix length) from a link.
+    ///
+    /// # Errors
+    /// Fails if it is not there.
+    pub fn remove_address(&self, link: &str, address: &str) -> Result<()> {
+        self.namespace.ip(&format!("address del {address} dev {link}")).map(drop)
+    }
+
+    /// Takes a link down from the inside, as `ip link set down` does.
+    ///
+    /// # Errors
+    /// Fails if there is no such link.
+    pub fn link_down(&self, link: &str) -> Result<()> {
+        self.namespace.ip(&format!("link set {link} down")).map(drop)
+    }
+
+    /// Brings a link up again.
+    ///
+    /// # Errors
+    /// Fails if there is no such link.
+    pub fn link_up(&self, link: &str) -> Result<()> {
+        self.namespace.ip(&format!("link set {link} up")).map(drop)
+    }
+
+    /// Pulls the cable of a link: it stays up, but has no carrier.
+    ///
+    /// # Errors
+    /// Fails if there is no such link.
+    pub fn cut_port(&self, link: &str) -> Result<()> {
+        self.lab.hub.ip(&format!("link set {} down", self.port(link))).map(drop)
+    }
+
+    /// Puts the cable back.
+    ///
+    /// # Errors
+    /// Fails if there is no such link.
+    pub fn join_port(&self, link: &str) -> Result<()> {
+        self.lab.hub.ip(&format!("link set {} up", self.port(link))).map(drop)
+    }
+
+    /// Whether an address (without prefix length) is on a link that is in use. FRR leaves its addresses on a macvlan
+    /// and takes that macvlan's carrier away instead.
+    #[must_use]
+    pub fn holds(&self, address: &str) -> bool {
+        let Ok(listing) = self.namespace.ip("-json address show") else { return false };
+        let Ok(links) = serde_json::from_str::<Vec<serde_json::Value>>(&listing) else { return false };
+        let wanted = address.parse::<IpAddr>().ok();
+        links.iter().any(|link| {
+            let in_use = !matches!(link["operstate"].as_str(), Some("DOWN" | "LOWERLAYERDOWN"));
+            let addresses = link["addr_info"].as_array().map(Vec::as_slice).unwrap_or_default();
+            in_use && addresses.iter().any(|a| a["local"].as_str().and_then(|a| a.parse().ok()) == wanted)
+        })
+    }
+
+    /// Every address on every link that is not a loopback, without prefix length.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<String> {
+        let listing = self.namespace.ip("-oneline address show scope global").unwrap_or_default();
+        let addresses = listing.lines().filter_map(|line| line.split_whitespace().nth(3));
+        addresses.filter_map(|a| a.split('/').next()).map(str::to_owned).collect()
+    }
+
+    /// Starts a daemon with this configuration.
+    ///
+    /// # Errors
+    /// Fails if the program is missing.
+    pub fn start(&self, program: &Program, config: &str) -> Result<Daemon> {
+        Daemon::start(self, program, config)
+    }
+
+    /// Starts any program here, in a process group of its own, what it prints going to a log file of the lab.
+    ///
+    /// # Errors
+    /// Fails if the program is missing.
+    pub fn spawn(&self, command: &mut Command) -> Result<Process> {
+        let program = command.get_program().to_string_lossy();
+        let stem = format!("{}-{}", self.name, program.rsplit('/').next().unwrap_or("program"));
+        let log = self.lab.fresh_path(&stem, "log");
+        self.namespace.run(|| Process::spawn(command, log))?
+    }
+
+    /// Answers questions sent by a [`Prober`] to any address this node has.
+    ///
+    /// # Errors
+    /// Fails if the port is taken.
+    pub fn echo(&self) -> Result<Echo> {
+        Echo::start(&self.namespace, &self.name)
+    }
+
+    /// Asks an address from here, again and again.
+    ///
+    /// # Errors
+    /// Fails if no socket can be had.
+    pub fn probe(&self, address: IpAddr, period: std::time::Duration) -> Result<Prober> {
+        Prober::start(&self.namespace, address, period)
+    }
+
+    /// Hears from the kernel of every address that comes and goes here.
+    ///
+    /// # Errors
+    /// Fails if no socket can be had.
+    pub fn watch_addresses(&self) -> Result<AddressWatch> {
+        AddressWatch::start(&self.namespace)
+    }
+
+    /// A raw socket for packets of protocol 112, out of `eth0`.
+    ///
+    /// # Errors
+    /// Fails if no raw socket can be had.
+    pub fn injector(&self, destination: IpAddr) -> Result<Injector> {
+        Injector::open(&self.namespace, "eth0", destination)
+    }
+
+    /// Gives the namespace a name, so that `ip netns exec NAME` enters it and it outlives this process.
+    ///
+    /// # Errors
+    /// Fails if the name is taken or `/run` cannot be written.
+    pub fn publish(&self, name: &str) -> Result<()> {
+        publish(&self.namespace, name)
+    }
+
+    pub(super) fn lab(&self) -> &Inner {
+        &self.lab
+    }
+
+    /// Name of a link's other end, on the bridge. The kernel allows 15 characters.
+    fn port(&self, link: &str) -> String {
+        let mut port = format!("{}-{link}", self.name);
+        port.truncate(15);
+        port
+    }
+}
+
+/// Names a namespace under `/run/netns` with `ip netns attach`, which wants the id of something inside.
+pub(super) fn publish(namespace: &Namespace, name: &str) -> Result<()> {
+    let attached = namespace.run(|| {
+        let thread = nix::unistd::gettid().to_string();
+        Command::new("ip").args(["netns", "attach", name, &thread]).status()
+    })?;
+    let status = attached.context("start ip")?;
+    anyhow::ensure!(status.success(), "ip netns attach {name}: {status}");
+    Ok(())
+}
