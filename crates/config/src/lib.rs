@@ -3,13 +3,17 @@
 //! TEXT -> TREE -> MODEL. [`load`] never gives up: it returns a model and all diagnostics.
 
 pub mod diagnostic;
+pub mod keywords;
 pub mod model;
 pub mod source;
+mod suggest;
+pub mod text;
 pub mod tree;
 
-pub use diagnostic::{Class, Diagnostic, Severity};
+pub use diagnostic::{Class, Diagnostic, Diagnostics, Severity};
 pub use model::Model;
 pub use source::Sources;
+pub use tree::{Span, Statement, Word};
 
 use std::path::Path;
 
@@ -57,6 +61,24 @@ pub struct Options {
 }
 
 /// Reads a configuration file and everything it includes.
-pub fn load(_path: &Path, _options: &Options, _host: &dyn Host) -> Loaded {
-    Loaded { model: Model::default(), diagnostics: Vec::new(), sources: Sources::default() }
+#[must_use]
+pub fn load(path: &Path, options: &Options, host: &dyn Host) -> Loaded {
+    let mut diagnostics = Diagnostics::default();
+    let (_statements, sources) = read_tree(path, options, host, &mut diagnostics);
+    // TREE -> MODEL: `lower::lower(&statements, path, options, host, &mut diagnostics)`.
+    let model = Model::default();
+    Loaded { model, diagnostics: diagnostics.finish(), sources }
+}
+
+/// TEXT -> TREE: the statements of a file and everything it includes, and the files read.
+pub fn read_tree(
+    path: &Path,
+    options: &Options,
+    host: &dyn Host,
+    diagnostics: &mut Diagnostics,
+) -> (Vec<Statement>, Sources) {
+    let mut sources = Sources::default();
+    let mut builder = tree::Builder::default();
+    text::read(path, options, host, &mut sources, &mut builder, diagnostics);
+    (builder.finish(diagnostics), sources)
 }

@@ -1,6 +1,13 @@
 //! TREE: the file after its lines were expanded, as blocks of statements with their places. No meaning yet.
+//!
+//! What the tree promises to whoever reads it: every statement is a keyword that is known in its block, with at least
+//! the arguments it needs, and with a block exactly if it takes one. What was not so was reported and left out.
+
+mod build;
 
 use std::fmt;
+
+pub(crate) use build::Builder;
 
 /// A place in a source file: where a word stands, for a diagnostic.
 ///
