@@ -1,1 +1,99 @@
-fn main() {}
+//! The project's own chores: `cargo xtask test | tidy | fuzz | bench | ci`.
+//!
+//! `cargo xtask test` is the one command of the README. It looks at what the machine has ([`machine`]), runs one
+//! [`steps`] after the other as listed in [`test`], and ends with a table and a line that says how many checks passed.
+
+mod fuzz;
+mod machine;
+mod steps;
+mod test;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+use clap::{Parser, Subcommand};
+
+/// The project's own chores.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Check everything: format, lints, docs, tests, pairs of real daemons, fuzzing, tidiness, examples.
+    Test {
+        /// Only these steps (any part of a step's name), in the usual order.
+        steps: Vec<String>,
+        /// How long each fuzz target runs, in seconds.
+        #[arg(long, default_value_t = fuzz::DEFAULT_SECONDS)]
+        fuzz_seconds: u32,
+    },
+    /// What `test` does on a build server: a missing tool or peer is a failure.
+    Ci,
+    /// Check the shape of the source: arrows between crates, banned words, module docs, file lengths.
+    Tidy,
+    /// Build the fuzz targets and run each for a while.
+    Fuzz {
+        /// How long each target runs, in seconds.
+        #[arg(long, default_value_t = fuzz::DEFAULT_SECONDS)]
+        seconds: u32,
+    },
+    /// Measure against keepalived in one run.
+    Bench {
+        /// Name of the benchmark, such as `vrrp`.
+        name: String,
+        /// Passed on to the benchmark.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().chore {
+        Chore::Test { steps, fuzz_seconds } => {
+            let ci = std::env::var("CI").is_ok_and(|value| value == "true");
+            test::run(&root(), &test::Options { only: steps, fuzz_seconds, ci })
+        }
+        Chore::Ci => {
+            let options = test::Options { only: Vec::new(), fuzz_seconds: fuzz::DEFAULT_SECONDS, ci: true };
+            test::run(&root(), &options)
+        }
+        Chore::Tidy => tidy::run(&root()),
+        Chore::Fuzz { seconds } => fuzz::run(&root(), seconds).map(drop),
+        Chore::Bench { name, words } => bench(&name, &words),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's folder: the parent of this package's.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| PathBuf::from("."), Path::to_owned)
+}
+
+/// The cargo that runs us.
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Runs one benchmark of the daemon, in release, with its output going to the terminal.
+fn bench(name: &str, words: &[String]) -> Result<()> {
+    let mut command = cargo();
+    command.current_dir(root()).args(["bench", "--package", "mainstay", "--bench", name]);
+    if !words.is_empty() {
+        command.arg("--").args(words);
+    }
+    let status = command.status().context("start cargo")?;
+    ensure!(status.success(), "cargo bench --bench {name}: {status}");
+    Ok(())
+}
