@@ -2,6 +2,7 @@
 //!
 //! Read in this order: [`frames`] (what the processes say to each other), then the roles.
 
+pub mod demo;
 pub mod frames;
 pub mod lab;
 

@@ -1,0 +1,95 @@
+//! The service behind the virtual address: a web page that says which node it came from, and the check that asks
+//! whether it is alive. Both run as processes of their own (`mainstay demo web lb1`), so that they can die.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+/// Where the page is served.
+pub const PORT: u16 = 80;
+
+/// More than this is not read of a request or an answer.
+const LONGEST_MESSAGE: usize = 4096;
+
+/// Serves a page that says `name`, on every address of this namespace, until the process is ended.
+///
+/// # Errors
+/// Fails if the port cannot be had.
+pub fn serve(name: &str) -> Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).context("listen on the web port")?;
+    for stream in listener.incoming() {
+        // One visitor who goes away is no reason to close the shop.
+        let _ = stream.and_then(|stream| answer(stream, name));
+    }
+    Ok(())
+}
+
+fn answer(mut stream: TcpStream, name: &str) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_millis(200)))?;
+    stream.set_nodelay(true)?;
+    // Read to the end of the request: closing with something unread would reset the connection.
+    let mut request = Vec::new();
+    let mut piece = [0; 1024];
+    while !request.ends_with(b"\r\n\r\n") && request.len() < LONGEST_MESSAGE {
+        match stream.read(&mut piece)? {
+            0 => break,
+            length => request.extend_from_slice(&piece[..length]),
+        }
+    }
+    let length = name.len();
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{name}");
+    stream.write_all(answer.as_bytes())
+}
+
+/// Asks for the page and returns what it says.
+///
+/// # Errors
+/// Fails if there is no whole answer within `patience` for connecting, and again for reading.
+pub fn fetch(address: SocketAddr, patience: Duration) -> Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_nodelay(true)?;
+    let request = format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    let _read = stream.take(LONGEST_MESSAGE as u64).read_to_string(&mut answer)?;
+    let (head, page) = answer.split_once("\r\n\r\n").context("an answer without an end of its head")?;
+    ensure!(head.starts_with("HTTP/1.1 200 "), "an answer that is not 200");
+    Ok(page.to_owned())
+}
+
+/// The check script of the demo: succeeds if the page of this node is there.
+///
+/// # Errors
+/// Fails if it is not.
+pub fn probe() -> Result<()> {
+    fetch(SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)), Duration::from_millis(500)).map(|_page| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_says_which_node_it_came_from() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("a bound listener has an address");
+        let server = std::thread::spawn(move || {
+            let (stream, _visitor) = listener.accept().expect("a visitor");
+            answer(stream, "lb2").expect("an answer");
+        });
+        assert_eq!(fetch(address, Duration::from_secs(2)).expect("a page"), "lb2");
+        server.join().expect("the server ends");
+    }
+
+    #[test]
+    fn a_closed_port_is_an_error_at_once() {
+        let address = {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+            listener.local_addr().expect("a bound listener has an address")
+        };
+        assert!(fetch(address, Duration::from_secs(2)).is_err());
+    }
+}
