@@ -7,12 +7,29 @@
 //! ```
 //!
 //! An action that failed comes back as an input, so error paths are stepped through like any other.
+//!
+//! The files: the vocabulary ([`plan`], [`input`], [`action`], [`reason`], [`report`]); then what a router does with
+//! it: `receive` (packets), `standing` (what keeps an instance from taking part, and its priority), `transition`
+//! (entering and leaving states with their effects, sync groups), `holdings` (addresses, routes and rules that must
+//! be in the kernel), `facts` (links, addresses, trackers), `reload`, and the small books (`deadlines`, `limits`,
+//! `announcer`, `kernel`).
 
 pub mod action;
+mod announcer;
+mod deadlines;
+mod facts;
+mod holdings;
 pub mod input;
+mod kernel;
+mod limits;
 pub mod plan;
 pub mod reason;
+mod receive;
+mod reload;
 pub mod report;
+mod snapshot;
+mod standing;
+mod transition;
 
 pub use action::{
     Action, Actions, Advert, Event, Listen, Notification, NotifyObject, NotifyState, Socket, Subject,
@@ -22,14 +39,83 @@ pub use plan::RouterPlan;
 pub use reason::{Cause, Mismatch, Reason, State};
 pub use report::{Report, Resume};
 
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
+use self::announcer::Announcer;
+use self::deadlines::Deadlines;
+use self::holdings::{Entries, Holdings};
+use self::kernel::Kernel;
+use self::limits::{Key, Limits, Noise};
+use self::plan::{Settings, SyncGroupPlan, TrackGroupPlan};
+use self::standing::Refusal;
+use crate::address::Family;
 use crate::time::{Duration, Instant};
+use crate::track::{Process, Script};
+use crate::vrrp::Instance;
+use crate::vrrp::instance::{Fact, Wish};
 
 /// One node's routers.
 #[derive(Debug)]
 pub struct Router {
-    plan: RouterPlan,
+    settings: Settings,
+    instances: Vec<Instance>,
+    groups: Vec<Group>,
+    /// Sync group of each instance.
+    group_of: Vec<Option<usize>>,
+    /// Instances by what a packet says.
+    by_vrid: BTreeMap<(Family, u8), Vec<usize>>,
+    /// Every virtual address of the plan: never the source of an advert.
+    virtual_addresses: BTreeSet<IpAddr>,
+    scripts: BTreeMap<String, Script>,
+    files: BTreeMap<String, FileValue>,
+    processes: BTreeMap<String, Process>,
+    track_groups: Vec<TrackGroupPlan>,
+    /// Addresses, routes and rules that exist as long as the daemon runs.
+    static_entries: Entries,
+    /// Static entries that are lost, by their track group.
+    lost_static: BTreeSet<(String, String)>,
+    /// What the kernel would not give an instance.
+    refusals: BTreeMap<usize, Refusal>,
+    kernel: Kernel,
+    holdings: Holdings,
+    announcer: Announcer,
+    limits: Limits,
+    deadlines: Deadlines,
+    sockets: Vec<Socket>,
+    /// Adverts heard before this are not believed, and timers start here (`vrrp_startup_delay`).
+    quiet_until: Instant,
+    /// Where it is in its life.
+    phase: Phase,
+    /// What a crashed predecessor left, until the kernel was listed.
+    predecessor: Option<Resume>,
+    /// Packets for virtual router ids that nobody here has.
+    unknown_vrids: u64,
+}
+
+/// What a tracked file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct FileValue(i64);
+
+/// A sync group.
+#[derive(Debug)]
+struct Group {
+    plan: SyncGroupPlan,
+    members: Vec<usize>,
+    state: State,
+}
+
+/// Where the router is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The kernel has not been listed.
+    New,
+    /// At work.
+    Running,
+    /// Handed over; nothing has an effect any more.
+    Finished,
 }
 
 impl Router {
@@ -37,35 +123,206 @@ impl Router {
     ///
     /// `since_boot` is the machine's uptime at `now`; `resume` is the last state a crashed predecessor told.
     #[must_use]
-    pub fn new(_now: Instant, _since_boot: Duration, plan: RouterPlan, _resume: Option<&Resume>) -> Self {
-        Self { plan }
+    pub fn new(now: Instant, since_boot: Duration, plan: RouterPlan, resume: Option<&Resume>) -> Self {
+        let after_boot = plan.settings.delay_after_boot.saturating_sub(since_boot);
+        let quiet =
+            if resume.is_some() { Duration::ZERO } else { plan.settings.startup_delay.max(after_boot) };
+        let mut router = Self {
+            settings: Settings::default(),
+            instances: Vec::new(),
+            groups: Vec::new(),
+            group_of: Vec::new(),
+            by_vrid: BTreeMap::new(),
+            virtual_addresses: BTreeSet::new(),
+            scripts: BTreeMap::new(),
+            files: BTreeMap::new(),
+            processes: BTreeMap::new(),
+            track_groups: Vec::new(),
+            static_entries: Entries::default(),
+            lost_static: BTreeSet::new(),
+            refusals: BTreeMap::new(),
+            kernel: Kernel::default(),
+            holdings: Holdings::default(),
+            announcer: Announcer::default(),
+            limits: Limits::default(),
+            deadlines: Deadlines::default(),
+            sockets: Vec::new(),
+            quiet_until: now + quiet,
+            phase: Phase::New,
+            predecessor: resume.cloned(),
+            unknown_vrids: 0,
+        };
+        router.adopt_plan(now, plan);
+        router
     }
 
     /// Takes in one fact and appends the orders that follow from it.
-    pub fn step(&mut self, _now: Instant, _input: Input<'_>, _actions: &mut Actions) {}
+    pub fn step(&mut self, now: Instant, input: Input<'_>, actions: &mut Actions) {
+        match (self.phase, input) {
+            (Phase::New, Input::KernelListed { links, addresses }) => {
+                self.phase = Phase::Running;
+                self.start(now, links, addresses, actions);
+            }
+            (Phase::New, Input::Reloaded(plan)) => self.adopt_plan(now, *plan),
+            (Phase::New, Input::ShutdownRequested) => {
+                self.phase = Phase::Finished;
+                actions.push(Action::Finished);
+            }
+            (Phase::New, Input::FileRead { file, value }) => self.file_read(now, &file, value, actions),
+            (
+                Phase::New,
+                Input::Tick
+                | Input::PacketReceived(_)
+                | Input::LinkChanged(_)
+                | Input::LinkRemoved(_)
+                | Input::AddressAdded(..)
+                | Input::AddressRemoved(..)
+                | Input::RouteRemoved(_)
+                | Input::RuleRemoved { .. }
+                | Input::AddressRefused { .. }
+                | Input::RouteRefused { .. }
+                | Input::RuleRefused { .. }
+                | Input::AdvertRefused { .. }
+                | Input::ScriptFinished { .. }
+                | Input::ProcessesCounted { .. },
+            )
+            | (Phase::Finished, _) => {}
+            (Phase::Running, input) => self.step_running(now, input, actions),
+        }
+    }
+
+    fn step_running(&mut self, now: Instant, input: Input<'_>, actions: &mut Actions) {
+        match input {
+            Input::Tick => self.tick(now, actions),
+            Input::PacketReceived(packet) => self.receive(now, &packet, actions),
+            Input::KernelListed { links, addresses } => self.resynchronise(now, links, addresses, actions),
+            Input::LinkChanged(link) => self.link_changed(now, link, actions),
+            Input::LinkRemoved(index) => self.link_removed(now, index, actions),
+            Input::AddressAdded(index, address) => self.address_added(now, index, address, actions),
+            Input::AddressRemoved(index, address) => self.address_removed(now, index, address, actions),
+            Input::RouteRemoved(key) => self.route_removed(now, &key, actions),
+            Input::RuleRemoved { preference, table } => self.rule_removed(now, preference, table, actions),
+            Input::AddressRefused { address, errno } => self.address_refused(now, &address, errno, actions),
+            Input::RouteRefused { route, errno } => self.route_refused(now, &route, errno, actions),
+            Input::RuleRefused { rule, errno } => self.rule_refused(now, &rule, errno, actions),
+            Input::AdvertRefused { instance, errno } => self.advert_refused(now, &instance, errno, actions),
+            Input::ScriptFinished { script, outcome } => {
+                self.script_finished(now, &script, &outcome, actions)
+            }
+            Input::FileRead { file, value } => self.file_read(now, &file, value, actions),
+            Input::ProcessesCounted { process, count } => {
+                self.processes_counted(now, &process, count, actions)
+            }
+            Input::Reloaded(plan) => self.reload(now, *plan, actions),
+            Input::ShutdownRequested => self.shut_down(now, actions),
+        }
+    }
 
     /// When [`Input::Tick`] is due next; `None` if only a fact can change anything.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        None
+        if self.phase != Phase::Running {
+            return None;
+        }
+        let scripts = self.scripts.values().map(Script::deadline).min();
+        let processes = self.processes.values().filter_map(Process::deadline).min();
+        let refusals = self.refusals.values().map(|refusal| refusal.retry_at).min();
+        [
+            self.deadlines.next(),
+            scripts,
+            processes,
+            refusals,
+            self.kernel.deadline(),
+            self.announcer.deadline(),
+            self.limits.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
-    /// A snapshot of everything.
-    #[must_use]
-    pub fn report(&self) -> Report {
-        Report::default()
+    fn tick(&mut self, now: Instant, actions: &mut Actions) {
+        self.note_lateness(now, actions);
+        // Adverts first: nothing else that is due may delay them.
+        while let Some(id) = self.deadlines.take_due(now) {
+            if self.instances[id].deadline().is_some_and(|deadline| deadline <= now) {
+                self.step_instance(now, id, Fact::DeadlineReached, actions);
+            }
+            self.hint(id);
+        }
+        self.believe_links(now, actions);
+        self.believe_processes(now, actions);
+        self.retry_refused(now, actions);
+        for announcement in self.announcer.take_due(now) {
+            self.send_announcement(announcement, actions);
+        }
+        for (key, count) in self.limits.take_due(now) {
+            self.tell_noise(now, key, count, actions);
+        }
+        for (name, script) in &mut self.scripts {
+            if script.take_due(now) {
+                actions.push(Action::RunScript(name.clone()));
+            }
+        }
     }
 
-    /// What a successor of this process needs. Cheap; taken after a step that told a state change.
-    #[must_use]
-    pub fn resume(&self) -> Resume {
-        Resume::default()
+    /// A loop so late that a peer may have taken over in the meantime is worth knowing.
+    fn note_lateness(&mut self, now: Instant, actions: &mut Actions) {
+        let Some(due) = self.deadlines.next() else { return };
+        let late = now.saturating_since(due);
+        if late < Duration::from_millis(20) {
+            return;
+        }
+        let masters_late = self.instances.iter().any(|instance| {
+            instance
+                .next_advert()
+                .is_some_and(|advert| now.saturating_since(advert) >= instance.plan.advert_interval)
+        });
+        if masters_late {
+            let key = Key { instance: None, source: None, noise: Noise::Late };
+            if self.limits.admit(now, key).is_some() {
+                self.tell(now, Subject::Node, Reason::LoopLate(late), actions);
+            }
+        }
+    }
+
+    /// Tells one instance a fact and makes its wishes come true.
+    fn step_instance(&mut self, now: Instant, id: usize, fact: Fact, actions: &mut Actions) {
+        let mut wishes = Vec::new();
+        self.instances[id].step(now, fact, &mut wishes);
+        for wish in wishes {
+            match wish {
+                Wish::Advertise => self.advertise(id, actions),
+                Wish::Enter(state, cause) => self.enter(now, id, state, cause, actions),
+                Wish::Announce(due) => self.announce_due(now, id, due, actions),
+                Wish::Contested { heard, announce } => self.contested(now, id, &heard, announce, actions),
+                Wish::LowerOwner(rival) => self.lower_owner(now, id, rival, actions),
+            }
+        }
+        self.hint(id);
+    }
+
+    fn hint(&mut self, id: usize) {
+        self.deadlines.hint(id, self.instances[id].deadline());
+    }
+
+    fn tell(&self, now: Instant, subject: Subject, reason: Reason, actions: &mut Actions) {
+        actions.push(Action::Tell(Event { at: now, subject, reason }));
+    }
+
+    fn subject(&self, id: usize) -> Subject {
+        Subject::Instance(self.instances[id].plan.name.clone())
     }
 
     /// The sockets adverts are received on, sorted.
     #[must_use]
     pub fn wanted_sockets(&self) -> Vec<Socket> {
-        let _ = &self.plan;
-        Vec::new()
+        self.sockets.clone()
+    }
+
+    /// Packets received for virtual router ids that nobody here has.
+    #[must_use]
+    pub const fn unknown_vrids(&self) -> u64 {
+        self.unknown_vrids
     }
 }

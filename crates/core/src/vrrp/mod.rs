@@ -3,5 +3,10 @@
 pub mod packet;
 pub mod rejection;
 
+pub mod announce;
 pub mod checksum;
+pub mod election;
+pub mod instance;
 pub mod timers;
+
+pub use instance::Instance;

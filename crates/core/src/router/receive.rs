@@ -1,0 +1,221 @@
+//! Packets: found their instance, checked, and counted. What is not accepted changes no timer and no state.
+
+use core::net::IpAddr;
+
+use super::Router;
+use super::action::{Actions, Subject};
+use super::input::Packet;
+use super::limits::{Key, Noise};
+use super::plan::{Destination, UnicastPeer, Version};
+use super::reason::{Mismatch, Reason, State};
+use crate::address::Family;
+use crate::time::Instant;
+use crate::vrrp::election::Heard;
+use crate::vrrp::instance::{Fact, Instance};
+use crate::vrrp::packet::{self, Message, ParseContext, Rejection};
+
+impl Router {
+    pub(super) fn receive(&mut self, now: Instant, packet: &Packet<'_>, actions: &mut Actions) {
+        let Some((_, vrid)) = packet::peek_vrid(packet.payload) else {
+            self.reject(now, None, packet.source, Rejection::Truncated, actions);
+            return;
+        };
+        let Some(id) = self.addressee(packet, vrid) else {
+            self.unknown_vrids += 1;
+            if self.settings.log_unknown_vrids {
+                self.reject(now, None, packet.source, Rejection::Vrid, actions);
+            }
+            return;
+        };
+        // An instance that takes no part, or waits for its startup delay, hears nothing.
+        let deaf = matches!(self.instances[id].state(), State::Init | State::Fault);
+        if deaf || now < self.quiet_until {
+            return;
+        }
+        if self.instances[id].source == Some(packet.source) {
+            self.tell_mismatch(now, id, packet.source, Mismatch::OwnAddress, actions);
+            return;
+        }
+        match check(&self.instances[id], packet) {
+            Ok(message) => self.accept(now, id, packet.source, &message, actions),
+            Err(rejection) => self.reject(now, Some(id), packet.source, rejection, actions),
+        }
+    }
+
+    /// The instance a packet is for. One with the right VRID but the wrong kind of destination gets it too, so that
+    /// the mistake is counted and told.
+    fn addressee(&self, packet: &Packet<'_>, vrid: u8) -> Option<usize> {
+        let candidates = self.by_vrid.get(&(Family::of(packet.source), vrid))?;
+        let here = |id: &&usize| {
+            let instance = &self.instances[**id];
+            instance.link.is_none_or(|link| link == packet.link)
+        };
+        let meant = candidates.iter().filter(here).filter(|id| is_addressed(&self.instances[**id], packet));
+        // The same VRID may be used with disjoint sets of unicast peers.
+        meant
+            .clone()
+            .find(|id| peer_of(&self.instances[**id], packet.source).is_some())
+            .or_else(|| meant.clone().next())
+            .or_else(|| candidates.iter().find(here))
+            .copied()
+    }
+
+    fn accept(
+        &mut self,
+        now: Instant,
+        id: usize,
+        source: IpAddr,
+        message: &Message<'_>,
+        actions: &mut Actions,
+    ) {
+        let instance = &mut self.instances[id];
+        instance.counters.adverts_received += 1;
+        let own_interval = instance.plan.advert_interval;
+        let same_sender = instance.last_heard().is_some_and(|last| last.source == source);
+        let check_addresses = !(instance.plan.skip_address_check && same_sender);
+        let addresses_differ = check_addresses && !message.lists(instance.advertised());
+        if addresses_differ {
+            instance.counters.address_list_errors += 1;
+        }
+        let other_checksum = message.is_in_rfc9568_form();
+        if other_checksum {
+            instance.counters.rfc9568_checksums += 1;
+        }
+        let other_form = other_checksum && !instance.plan.checksum_without_pseudo_header;
+        let heard = Heard { source, priority: message.priority, interval: message.interval };
+        if addresses_differ {
+            self.tell_mismatch(now, id, source, Mismatch::Addresses, actions);
+        }
+        if other_form {
+            self.tell_mismatch(now, id, source, Mismatch::ChecksumForm, actions);
+        }
+        if message.interval != own_interval {
+            self.tell_mismatch(now, id, source, Mismatch::Interval, actions);
+        }
+        self.step_instance(now, id, Fact::Heard(heard), actions);
+    }
+
+    fn reject(
+        &mut self,
+        now: Instant,
+        id: Option<usize>,
+        source: IpAddr,
+        rejection: Rejection,
+        actions: &mut Actions,
+    ) {
+        if let Some(id) = id {
+            let counters = &mut self.instances[id].counters;
+            *match rejection {
+                Rejection::Truncated | Rejection::Length => &mut counters.packet_length_errors,
+                Rejection::Ttl => &mut counters.ttl_errors,
+                Rejection::Version => &mut counters.version_errors,
+                Rejection::Type => &mut counters.invalid_type,
+                Rejection::Checksum => &mut counters.checksum_errors,
+                Rejection::Interval => &mut counters.advert_interval_errors,
+                Rejection::AuthTypeUnknown => &mut counters.invalid_auth_type,
+                Rejection::AuthTypeMismatch => &mut counters.auth_type_mismatch,
+                Rejection::AuthFailed => &mut counters.auth_failures,
+                Rejection::NoAddress | Rejection::LinkLocal => &mut counters.address_list_errors,
+                Rejection::Vrid
+                | Rejection::Destination
+                | Rejection::UnknownPeer
+                | Rejection::OwnerIgnores => &mut counters.other_errors,
+            } += 1;
+        }
+        let key = Key { instance: id, source: Some(source), noise: Noise::Rejected(rejection) };
+        if let Some((key, count)) = self.limits.admit(now, key) {
+            self.tell_noise(now, key, count, actions);
+        }
+    }
+
+    pub(super) fn tell_mismatch(
+        &mut self,
+        now: Instant,
+        id: usize,
+        source: IpAddr,
+        mismatch: Mismatch,
+        actions: &mut Actions,
+    ) {
+        let key = Key { instance: Some(id), source: Some(source), noise: Noise::Differs(mismatch) };
+        if let Some((key, count)) = self.limits.admit(now, key) {
+            self.tell_noise(now, key, count, actions);
+        }
+    }
+
+    /// Tells of something that was limited, with its count.
+    pub(super) fn tell_noise(&self, now: Instant, key: Key, count: u64, actions: &mut Actions) {
+        let subject = match key.instance {
+            Some(id) => self.subject(id),
+            None => Subject::Node,
+        };
+        // The packets of sources too many to tell apart are told of under no address.
+        let unspecified = IpAddr::from([0, 0, 0, 0]);
+        let source = key.source.unwrap_or(unspecified);
+        let reason = match key.noise {
+            Noise::Rejected(rejection) => Reason::PacketsRejected { source, rejection, count },
+            Noise::Differs(mismatch) => Reason::PeerMismatch { source, mismatch, count },
+            // Told of with their own words when they happen; the count of later ones is in the counters.
+            Noise::LowerPriority | Noise::SendRefused | Noise::Late | Noise::Restored => return,
+        };
+        self.tell(now, subject, reason, actions);
+    }
+}
+
+/// Everything an advert must be before it may have an effect (reference order: RFC 9568 section 7.1).
+fn check<'a>(instance: &Instance, packet: &Packet<'a>) -> Result<Message<'a>, Rejection> {
+    let plan = &instance.plan;
+    let peer = peer_of(instance, packet.source);
+    match &plan.destination {
+        Destination::Multicast(_) if packet.ttl != 255 => return Err(Rejection::Ttl),
+        Destination::Multicast(_) => {}
+        Destination::Unicast { .. } => {
+            if let Some((least, most)) = peer.and_then(|peer| peer.ttl_range)
+                && !(least..=most).contains(&packet.ttl)
+            {
+                return Err(Rejection::Ttl);
+            }
+        }
+    }
+    let message = packet::parse(
+        packet.payload,
+        ParseContext {
+            version: plan.version,
+            family: plan.family,
+            source: packet.source,
+            destination: packet.destination,
+            verify: true,
+            strict: plan.strict,
+        },
+    )?;
+    message.authenticate(&plan.authentication)?;
+    if plan.version == Version::V2 && message.interval != plan.advert_interval {
+        return Err(Rejection::Interval);
+    }
+    if !is_addressed(instance, packet) {
+        return Err(Rejection::Destination);
+    }
+    if let Destination::Unicast { check_source: true, .. } = &plan.destination
+        && peer.is_none()
+    {
+        return Err(Rejection::UnknownPeer);
+    }
+    if plan.owner_ignores_adverts && instance.priority() == 255 {
+        return Err(Rejection::OwnerIgnores);
+    }
+    Ok(message)
+}
+
+/// Whether a packet came to the group, or the address, this instance listens to.
+fn is_addressed(instance: &Instance, packet: &Packet<'_>) -> bool {
+    match &instance.plan.destination {
+        Destination::Multicast(group) => *group == packet.destination,
+        Destination::Unicast { .. } => instance.source == Some(packet.destination),
+    }
+}
+
+fn peer_of(instance: &Instance, source: IpAddr) -> Option<&UnicastPeer> {
+    match &instance.plan.destination {
+        Destination::Multicast(_) => None,
+        Destination::Unicast { peers, .. } => peers.iter().find(|peer| peer.address == source),
+    }
+}

@@ -1,0 +1,89 @@
+//! Snapshots: the report for people and the state for a successor.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use super::Router;
+use super::facts::tracker_name;
+use super::plan::TrackerTarget;
+use super::reason::State;
+use super::report::{GroupReport, InstanceReport, Report, Resume, ResumeInstance, TrackerReport};
+use crate::track::Verdict;
+
+impl Router {
+    /// A snapshot of everything.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        Report {
+            instances: self.instances.iter().map(instance_report).collect(),
+            groups: self
+                .groups
+                .iter()
+                .map(|group| GroupReport { name: group.plan.name.clone(), state: group.state })
+                .collect(),
+            trackers: self.tracker_reports(),
+        }
+    }
+
+    /// What a successor of this process needs. Cheap; taken after a step that told a state change.
+    #[must_use]
+    pub fn resume(&self) -> Resume {
+        let verdicts = self.tracker_reports().into_iter();
+        Resume {
+            instances: self
+                .instances
+                .iter()
+                .map(|instance| ResumeInstance {
+                    name: instance.plan.name.clone(),
+                    state: instance.state(),
+                    master_advert_interval: instance.master_advert_interval(),
+                    counters: instance.counters,
+                })
+                .collect(),
+            trackers: verdicts.filter_map(|tracker| Some((tracker.name, tracker.up?))).collect(),
+        }
+    }
+
+    fn tracker_reports(&self) -> Vec<TrackerReport> {
+        let of_instances = self.instances.iter().flat_map(|instance| &instance.plan.trackers);
+        let of_groups = self.groups.iter().flat_map(|group| &group.plan.trackers);
+        let mut targets: BTreeSet<TrackerTarget> =
+            of_instances.chain(of_groups).map(|tracker| tracker.target.clone()).collect();
+        targets.extend(self.scripts.keys().cloned().map(TrackerTarget::Script));
+        targets
+            .into_iter()
+            .map(|target| TrackerReport {
+                name: tracker_name(&target),
+                up: match self.verdict(&target) {
+                    Verdict::Unknown => None,
+                    Verdict::Is(up) => Some(up),
+                    Verdict::Value(value) => Some(value == 0),
+                },
+            })
+            .collect()
+    }
+}
+
+fn instance_report(instance: &crate::vrrp::Instance) -> InstanceReport {
+    let (since, cause) = instance.since();
+    let heard = instance.last_heard();
+    let master = match instance.state() {
+        State::Master => (instance.source, instance.priority()),
+        State::Init | State::Backup | State::Fault => {
+            (heard.map(|heard| heard.source), heard.map_or(0, |heard| heard.priority))
+        }
+    };
+    InstanceReport {
+        name: instance.plan.name.clone(),
+        state: instance.state(),
+        since,
+        cause: cause.clone(),
+        base_priority: instance.plan.priority.get(),
+        effective_priority: instance.priority(),
+        master: master.0,
+        master_priority: master.1,
+        master_advert_interval: instance.master_advert_interval(),
+        last_advert: heard.map(|heard| heard.at),
+        counters: instance.counters,
+    }
+}

@@ -1,0 +1,328 @@
+//! Entering and leaving states, with their effects in the order a protocol asks for, and sync groups.
+//!
+//! Becoming master: advert, addresses, excluded addresses, routes, rules, announcements, then the notification.
+//! Leaving: priority 0 (only when it leaves for good: fault, shutdown, removal), rules, routes, addresses, then the
+//! notification. These effects live here and nowhere else.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::action::{Action, Actions, Notification, NotifyObject, NotifyState, Subject};
+use super::announcer::Announcement;
+use super::holdings::Entries;
+use super::limits::{Key, Noise};
+use super::reason::{Cause, Mismatch, Reason, State};
+use super::{Phase, Router};
+use crate::address::{InterfaceAddress, LinkIndex};
+use crate::time::Instant;
+use crate::vrrp::announce::Due;
+use crate::vrrp::election::Heard;
+use crate::vrrp::instance::Fact;
+
+impl Router {
+    /// An instance asks to enter a state; its sync group comes with it.
+    pub(super) fn enter(&mut self, now: Instant, id: usize, to: State, cause: Cause, actions: &mut Actions) {
+        match to {
+            State::Master => self.enter_master_together(now, id, cause, actions),
+            State::Backup => self.enter_backup_together(now, id, cause, actions),
+            // Faults reach the other members through their standing; an end concerns one at a time.
+            State::Fault | State::Init => self.change(now, id, to, cause, actions),
+        }
+        self.settle_groups(now, actions);
+    }
+
+    fn enter_master_together(&mut self, now: Instant, id: usize, cause: Cause, actions: &mut Actions) {
+        // An owner starts as master; with a startup delay, or in a group that has to be ready as a whole, it first is
+        // a backup whose timer fires as soon as it may.
+        let must_wait = self.group_of[id].is_some() || now < self.quiet_until;
+        if must_wait && self.instances[id].state() == State::Init {
+            self.change(now, id, State::Backup, Cause::Started, actions);
+            return;
+        }
+        if !self.group_can_be_master(id) {
+            self.instances[id].wait_again(now);
+            return;
+        }
+        self.change(now, id, State::Master, cause, actions);
+        let name = self.instances[id].plan.name.clone();
+        for member in self.others(id) {
+            if self.instances[member].state() == State::Backup {
+                self.change(now, member, State::Master, Cause::SyncGroup(name.clone()), actions);
+            }
+        }
+    }
+
+    fn enter_backup_together(&mut self, now: Instant, id: usize, cause: Cause, actions: &mut Actions) {
+        let was_master = self.instances[id].is_master();
+        self.change(now, id, State::Backup, cause, actions);
+        if !was_master {
+            return;
+        }
+        let name = self.instances[id].plan.name.clone();
+        for member in self.others(id) {
+            if self.instances[member].is_master() {
+                self.change(now, member, State::Backup, Cause::SyncGroup(name.clone()), actions);
+            }
+        }
+    }
+
+    /// The other members of its sync group.
+    fn others(&self, id: usize) -> Vec<usize> {
+        let members =
+            self.group_of[id].map(|group| self.groups[group].members.as_slice()).unwrap_or_default();
+        members.iter().copied().filter(|member| *member != id).collect()
+    }
+
+    /// One instance changes state with all effects.
+    fn change(&mut self, now: Instant, id: usize, to: State, cause: Cause, actions: &mut Actions) {
+        let from = self.instances[id].state();
+        if from == State::Master {
+            self.leave_master(id, to, actions);
+        }
+        match to {
+            State::Master => self.become_master(now, id, cause.clone(), actions),
+            State::Backup => {
+                let timer_start = now.max(self.quiet_until);
+                self.instances[id].enter_backup(now, timer_start, cause.clone());
+                if from == State::Fault {
+                    self.announce_own_source(id, actions);
+                }
+            }
+            State::Fault => self.instances[id].enter_fault(now, cause.clone()),
+            State::Init => self.instances[id].enter_init(now, cause.clone()),
+        }
+        self.hint(id);
+        let resumed = cause == Cause::Resumed;
+        let subject = self.subject(id);
+        self.tell(now, subject, Reason::StateChanged { from, to, cause: cause.clone() }, actions);
+        let state = match to {
+            State::Master => NotifyState::Master,
+            State::Backup => NotifyState::Backup,
+            State::Fault => NotifyState::Fault,
+            State::Init if cause == Cause::Shutdown => NotifyState::Stop,
+            State::Init if self.instances[id].plan.notify_deleted => NotifyState::Deleted,
+            State::Init => NotifyState::Fault,
+        };
+        if !resumed {
+            self.notify_instance(id, state, actions);
+        }
+    }
+
+    fn become_master(&mut self, now: Instant, id: usize, cause: Cause, actions: &mut Actions) {
+        self.instances[id].enter_master(now, cause);
+        self.advertise(id, actions);
+        let _ = self.hold_entries(&Entries::of(&self.instances[id].plan), actions);
+        let rounds = self.instances[id].plan.announce.repeat;
+        self.announce(now, id, rounds, false, actions);
+    }
+
+    fn leave_master(&mut self, id: usize, to: State, actions: &mut Actions) {
+        if matches!(to, State::Fault | State::Init) {
+            actions.extend(self.instances[id].adverts(0).into_iter().map(Action::SendAdvert));
+        }
+        self.announcer.forget(id);
+        if self.phase == Phase::Finished && self.settings.keep_addresses_on_exit {
+            return;
+        }
+        self.release_entries(&Entries::of(&self.instances[id].plan), actions);
+    }
+
+    pub(super) fn advertise(&mut self, id: usize, actions: &mut Actions) {
+        let priority = self.instances[id].priority();
+        actions.extend(self.instances[id].adverts(priority).into_iter().map(Action::SendAdvert));
+    }
+
+    /// Announces all addresses of a master, round after round; with `extra_only` only those that are on other links
+    /// than the adverts.
+    pub(super) fn announce(
+        &mut self,
+        now: Instant,
+        id: usize,
+        rounds: u32,
+        extra_only: bool,
+        actions: &mut Actions,
+    ) {
+        let plan = &self.instances[id].plan;
+        let own = plan.interface.as_deref();
+        let targets: Vec<(Arc<InterfaceAddress>, LinkIndex)> = plan
+            .addresses
+            .iter()
+            .chain(&plan.excluded_addresses)
+            .filter(|address| !extra_only || Some(address.link.as_str()) != own)
+            .filter_map(|address| {
+                let known = self.kernel.by_name(&address.link)?;
+                Some((Arc::clone(address), known.link.index))
+            })
+            .collect();
+        for _ in 0..rounds {
+            for (address, link) in &targets {
+                let announcement = Announcement { instance: id, link: *link, address: address.address };
+                if self.announcer.admit(now, &address.link, announcement) {
+                    self.send_announcement(announcement, actions);
+                }
+            }
+        }
+    }
+
+    pub(super) fn send_announcement(&self, announcement: Announcement, actions: &mut Actions) {
+        let Announcement { link, address, .. } = announcement;
+        let Some(known) = self.kernel.by_index(link) else { return };
+        if let (Some(mac), false) = (known.link.mac, known.link.no_arp) {
+            actions.push(Action::Announce { link, mac, address });
+        }
+    }
+
+    /// After a fault the peers of a unicast router may have forgotten its hardware address.
+    fn announce_own_source(&self, id: usize, actions: &mut Actions) {
+        let instance = &self.instances[id];
+        let unicast = matches!(instance.plan.destination, super::plan::Destination::Unicast { .. });
+        if let (true, Some(link), Some(address)) = (unicast, instance.link, instance.source) {
+            self.send_announcement(Announcement { instance: id, link, address }, actions);
+        }
+    }
+
+    pub(super) fn announce_due(&mut self, now: Instant, id: usize, due: Due, actions: &mut Actions) {
+        if due.rounds > 0 {
+            self.announce(now, id, due.rounds, false, actions);
+        } else if due.extra_interface {
+            self.announce(now, id, 1, true, actions);
+        }
+    }
+
+    /// A master of lower standing was heard: its announcements may be newer than ours, so ours are sent again, for
+    /// the whole group.
+    pub(super) fn contested(
+        &mut self,
+        now: Instant,
+        id: usize,
+        heard: &Heard,
+        announce: bool,
+        actions: &mut Actions,
+    ) {
+        if heard.priority == 255 && self.instances[id].priority() == 255 {
+            self.tell_mismatch(now, id, heard.source, Mismatch::TwoOwners, actions);
+        }
+        let key = Key { instance: Some(id), source: Some(heard.source), noise: Noise::LowerPriority };
+        if self.limits.admit(now, key).is_some() {
+            let reason = Reason::LowerPriorityAdvert { source: heard.source, priority: heard.priority };
+            let subject = self.subject(id);
+            self.tell(now, subject, reason, actions);
+        }
+        if !announce {
+            return;
+        }
+        let rounds = self.instances[id].plan.announce.lower_priority_repeat;
+        self.announce(now, id, rounds, false, actions);
+        for member in self.others(id) {
+            if self.instances[member].is_master() {
+                self.announce(now, member, rounds, false, actions);
+            }
+        }
+        self.notify_instance(id, NotifyState::MasterRxLowerPriority, actions);
+    }
+
+    /// Two owners, and the one with the lower address does not yield: so we do.
+    pub(super) fn lower_owner(
+        &mut self,
+        now: Instant,
+        id: usize,
+        rival: core::net::IpAddr,
+        actions: &mut Actions,
+    ) {
+        self.instances[id].lower_owner();
+        self.tell_mismatch(now, id, rival, Mismatch::TwoOwners, actions);
+        let subject = self.subject(id);
+        let to = self.instances[id].priority();
+        self.tell(now, subject, Reason::PriorityChanged { from: 255, to }, actions);
+    }
+
+    fn notify_instance(&self, id: usize, state: NotifyState, actions: &mut Actions) {
+        let instance = &self.instances[id];
+        actions.push(Action::Notify(Notification {
+            object: NotifyObject::Instance(instance.plan.name.clone()),
+            state,
+            priority: instance.priority(),
+        }));
+    }
+
+    /// Groups follow their members; a change is told once, after all members have moved.
+    pub(super) fn settle_groups(&mut self, now: Instant, actions: &mut Actions) {
+        for index in 0..self.groups.len() {
+            let group = &self.groups[index];
+            let states = || group.members.iter().map(|member| self.instances[*member].state());
+            let to = if states().any(|state| state == State::Fault) {
+                State::Fault
+            } else if states().any(|state| state == State::Init) {
+                State::Init
+            } else if states().all(|state| state == State::Master) {
+                State::Master
+            } else {
+                State::Backup
+            };
+            let from = group.state;
+            if from == to {
+                continue;
+            }
+            // A group in which some members have moved and others are about to is between two states.
+            let complete = match to {
+                State::Fault => states().all(|state| state == State::Fault),
+                State::Init => states().all(|state| state == State::Init),
+                State::Backup | State::Master => true,
+            };
+            if !complete {
+                continue;
+            }
+            let name = group.plan.name.clone();
+            self.groups[index].state = to;
+            let state = match to {
+                State::Master => NotifyState::Master,
+                State::Backup => NotifyState::Backup,
+                State::Fault => NotifyState::Fault,
+                State::Init if self.phase == Phase::Finished => NotifyState::Stop,
+                State::Init => continue,
+            };
+            let cause = self.groups[index]
+                .members
+                .first()
+                .map_or(Cause::Started, |member| self.instances[*member].since().1.clone());
+            let resumed = cause == Cause::Resumed;
+            let subject = Subject::Group(name.clone());
+            self.tell(now, subject, Reason::StateChanged { from, to, cause }, actions);
+            if !resumed {
+                let object = NotifyObject::Group(name);
+                actions.push(Action::Notify(Notification { object, state, priority: 0 }));
+            }
+        }
+    }
+
+    /// Takes up mastership that a crashed predecessor of this process had: the peers have not noticed, so nobody is
+    /// notified, and addresses that are still there are adopted.
+    pub(super) fn resume_master(&mut self, now: Instant, id: usize, actions: &mut Actions) {
+        self.change(now, id, State::Master, Cause::Resumed, actions);
+        // That is no new mastership.
+        let counters = &mut self.instances[id].counters;
+        counters.became_master = counters.became_master.saturating_sub(1);
+    }
+
+    /// Takes up waiting where a crashed predecessor was.
+    pub(super) fn resume_backup(&mut self, now: Instant, id: usize, actions: &mut Actions) {
+        self.change(now, id, State::Backup, Cause::Resumed, actions);
+    }
+
+    /// Hands over politely and ends.
+    pub(super) fn shut_down(&mut self, now: Instant, actions: &mut Actions) {
+        self.phase = Phase::Finished;
+        for id in 0..self.instances.len() {
+            let before = self.instances[id].state();
+            self.step_instance(now, id, Fact::Ending(Cause::Shutdown), actions);
+            if before == State::Init {
+                self.notify_instance(id, NotifyState::Stop, actions);
+            }
+        }
+        self.settle_groups(now, actions);
+        if !self.settings.keep_addresses_on_exit {
+            self.release_static(actions);
+        }
+        actions.push(Action::Finished);
+    }
+}
