@@ -205,9 +205,17 @@ impl Router {
             .any(|group| group.plan.trackers.iter().any(|tracker| tracker.target == target))
     }
 
-    /// Everybody whom a link may concern.
-    fn reassess_link(&mut self, now: Instant, _name: &str, actions: &mut Actions) {
-        self.reassess_all(now, actions);
+    /// Looks anew at everybody whom a link may concern.
+    fn reassess_link(&mut self, now: Instant, name: &str, actions: &mut Actions) {
+        let target = TrackerTarget::Interface(name.to_string());
+        self.reassess_users(now, &target, actions);
+        let rules_name = |rule: &Arc<Rule>| {
+            rule.input_link.as_deref() == Some(name) || rule.output_link.as_deref() == Some(name)
+        };
+        let concerned: Vec<usize> = (0..self.instances.len())
+            .filter(|id| self.holds_on(*id, name) || self.instances[*id].plan.rules.iter().any(rules_name))
+            .collect();
+        self.reassess(now, concerned, actions);
     }
 
     pub(super) fn address_added(

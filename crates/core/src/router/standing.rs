@@ -221,14 +221,16 @@ impl Router {
     }
 
     pub(super) fn verdict(&self, target: &TrackerTarget) -> Verdict {
-        let known = |verdict: Option<bool>| verdict.map_or(Verdict::Unknown, Verdict::Is);
+        // What the plan does not have (a script that `check` disabled) never keeps anybody waiting.
+        let known = |verdict: Option<Option<bool>>| match verdict {
+            None => Verdict::Is(true),
+            Some(verdict) => verdict.map_or(Verdict::Unknown, Verdict::Is),
+        };
         match target {
             TrackerTarget::Interface(name) => Verdict::Is(self.kernel.is_up(name)),
-            TrackerTarget::Script(name) => known(self.scripts.get(name).and_then(|script| script.verdict())),
+            TrackerTarget::Script(name) => known(self.scripts.get(name).map(|script| script.verdict())),
             TrackerTarget::File(name) => Verdict::Value(self.files.get(name).copied().unwrap_or_default().0),
-            TrackerTarget::Process(name) => {
-                known(self.processes.get(name).and_then(|process| process.verdict()))
-            }
+            TrackerTarget::Process(name) => known(self.processes.get(name).map(|process| process.verdict())),
             // TODO-correctness: sessions come with the BFD engine; until then one counts as up, and `check` says so.
             TrackerTarget::Bfd(_) => Verdict::Is(true),
         }
