@@ -1,3 +1,29 @@
-//! Linux behind small traits.
+//! Linux, in small pieces that each do one thing: read the clock, wait, read and write kernel tables, send and receive
+//! VRRP, announce addresses, start programs, schedule the process.
+//!
+//! Nothing here decides anything. Every call that can fail says which operation failed on which object ([`Error`]).
+//! All `unsafe` code of Mainstay lives in this crate.
+//!
+//! Read in this order: [`clock`], [`wait`] (epoll, timer, wake-ups), [`netlink`] (what the kernel has, and changing it),
+//! [`vrrp`] (sockets for adverts), [`announce`] (gratuitous ARP and neighbour advertisements), then the small rest.
 
+pub mod announce;
+pub mod clock;
+pub mod host;
+pub mod namespace;
+pub mod netlink;
 pub mod process;
+pub mod realtime;
+pub mod sysctl;
+pub mod vrrp;
+pub mod wait;
+
+mod bpf;
+mod error;
+mod mmsg;
+mod wire;
+
+#[cfg(test)]
+mod lab;
+
+pub use error::{Error, Result};

@@ -1,0 +1,14 @@
+//! Sockets that carry VRRP messages: IP protocol 112, raw.
+//!
+//! One [`ReceiveSocket`] for each thing the core wants to listen to, one [`Sender`] for everything: link, source and
+//! hop limit are said message by message, so that a thousand adverts on a hundred links leave in a few system calls.
+
+mod header;
+mod receive;
+mod send;
+
+pub use receive::{Inbox, ReceiveSocket, Vrids};
+pub use send::Sender;
+
+/// `IPPROTO_VRRP`; not in `libc`.
+pub(crate) const PROTOCOL: u8 = 112;
