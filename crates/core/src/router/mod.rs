@@ -11,17 +11,19 @@
 //! The files: the vocabulary ([`plan`], [`input`], [`action`], [`reason`], [`report`]); then what a router does with
 //! it: `receive` (packets), `standing` (what keeps an instance from taking part, and its priority), `transition`
 //! (entering and leaving states with their effects, sync groups), `holdings` (addresses, routes and rules that must
-//! be in the kernel), `facts` (links, addresses, trackers), `reload`, and the small books (`deadlines`, `limits`,
+//! be in the kernel), `start`, `links`,
+//! `entries` and `trackers` (facts of each kind), `reload`, and the small books (`deadlines`, `limits`,
 //! `announcer`, `kernel`).
 
 pub mod action;
 mod announcer;
 mod deadlines;
-mod facts;
+mod entries;
 mod holdings;
 pub mod input;
 mod kernel;
 mod limits;
+mod links;
 pub mod plan;
 pub mod reason;
 mod receive;
@@ -29,6 +31,8 @@ mod reload;
 pub mod report;
 mod snapshot;
 mod standing;
+mod start;
+mod trackers;
 mod transition;
 
 pub use action::{
@@ -46,11 +50,11 @@ use core::net::IpAddr;
 
 use self::announcer::Announcer;
 use self::deadlines::Deadlines;
+use self::entries::Refusal;
 use self::holdings::{Entries, Holdings};
 use self::kernel::Kernel;
 use self::limits::{Key, Limits, Noise};
 use self::plan::{Settings, SyncGroupPlan, TrackGroupPlan};
-use self::standing::Refusal;
 use crate::address::Family;
 use crate::time::{Duration, Instant};
 use crate::track::{Process, Script};

@@ -4,10 +4,10 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::Router;
-use super::facts::tracker_name;
 use super::plan::TrackerTarget;
 use super::reason::State;
 use super::report::{GroupReport, InstanceReport, Report, Resume, ResumeInstance, TrackerReport};
+use super::trackers::tracker_name;
 use crate::track::Verdict;
 
 impl Router {

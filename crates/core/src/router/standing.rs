@@ -10,34 +10,9 @@ use super::plan::{Tracker, TrackerTarget};
 use super::reason::{Cause, Reason, State};
 use super::{Action, Router};
 use crate::address::{InterfaceAddress, Route, Rule};
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 use crate::track::{Effect, Verdict, effect, effective_priority};
 use crate::vrrp::instance::Fact;
-
-/// First wait before something the kernel refused is tried again; it doubles up to [`LONGEST_RETRY`].
-const FIRST_RETRY: Duration = Duration::from_secs(30);
-const LONGEST_RETRY: Duration = Duration::from_secs(600);
-
-/// Something the kernel would not give an instance: a fault until a link changes, a reload, or the next try.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// What, in words.
-    pub what: String,
-    /// Whether it is a fault now; between tries it is.
-    pub standing: bool,
-    /// When it is tried again.
-    pub retry_at: Instant,
-    wait: Duration,
-}
-
-impl Refusal {
-    /// Refused at `now`, once more if `before` is the last time.
-    #[must_use]
-    pub fn new(now: Instant, what: String, before: Option<&Self>) -> Self {
-        let wait = before.map_or(FIRST_RETRY, |before| (before.wait * 2).min(LONGEST_RETRY));
-        Self { what, standing: true, retry_at: now + wait, wait }
-    }
-}
 
 /// What an instance (or a whole group) is worth at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,185 @@
+//! Links and the addresses on them: facts about them, and what every instance finds there.
+
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use super::Router;
+use super::action::{Action, Actions, Listen, Socket, Subject};
+use super::input::Link;
+use super::limits::{Key, Noise};
+use super::plan::{Destination, TrackerTarget};
+use super::reason::Reason;
+use crate::address::{LinkIndex, Route, Rule};
+use crate::time::Instant;
+
+impl Router {
+    pub(super) fn link_changed(&mut self, now: Instant, link: Link, actions: &mut Actions) {
+        let (index, name) = (link.index, link.name.clone());
+        let was_known = self.kernel.by_index(index).is_some();
+        if self.kernel.change_link(now, link) {
+            self.link_settled(now, index, &name, was_known, actions);
+        }
+    }
+
+    pub(super) fn link_removed(&mut self, now: Instant, index: LinkIndex, actions: &mut Actions) {
+        if let Some(name) = self.kernel.remove_link(index) {
+            self.resolve_all(actions);
+            self.reassess_link(now, &name, actions);
+        }
+    }
+
+    pub(super) fn believe_links(&mut self, now: Instant, actions: &mut Actions) {
+        for index in self.kernel.take_due(now) {
+            let Some(name) = self.kernel.by_index(index).map(|known| known.link.name.clone()) else {
+                continue;
+            };
+            self.link_settled(now, index, &name, true, actions);
+        }
+    }
+
+    fn link_settled(
+        &mut self,
+        now: Instant,
+        index: LinkIndex,
+        name: &str,
+        known: bool,
+        actions: &mut Actions,
+    ) {
+        self.resolve_all(actions);
+        let up = self.kernel.by_index(index).is_some_and(|known| known.believed_up);
+        if known && self.is_followed(name) {
+            let detail = if up { "link up" } else { "link down" }.to_string();
+            let subject = Subject::Link(name.to_string());
+            self.tell(now, subject, Reason::TrackerChanged { up, detail }, actions);
+        }
+        if up {
+            // What the kernel refused on this link, or dropped with it, is tried again.
+            let on_link = |id: &usize| self.holds_on(*id, name);
+            let retried: Vec<usize> = self.refusals.keys().copied().filter(on_link).collect();
+            for id in retried {
+                let _ = self.refusals.remove(&id);
+            }
+            let routes: Vec<Arc<Route>> = self
+                .holdings
+                .routes()
+                .filter(|route| {
+                    route.hops.iter().any(|hop| hop.link.as_deref().is_none_or(|link| link == name))
+                })
+                .cloned()
+                .collect();
+            actions.extend(routes.into_iter().map(Action::AddRoute));
+        }
+        self.reassess_link(now, name, actions);
+    }
+
+    fn holds_on(&self, id: usize, link: &str) -> bool {
+        let plan = &self.instances[id].plan;
+        plan.interface.as_deref() == Some(link)
+            || plan.addresses.iter().chain(&plan.excluded_addresses).any(|address| address.link == link)
+            || plan.routes.iter().flat_map(|route| &route.hops).any(|hop| hop.link.as_deref() == Some(link))
+    }
+
+    fn is_followed(&self, link: &str) -> bool {
+        let target = TrackerTarget::Interface(link.to_string());
+        (0..self.instances.len()).any(|id| {
+            self.holds_on(id, link)
+                || self.instances[id].plan.trackers.iter().any(|tracker| tracker.target == target)
+        }) || self
+            .groups
+            .iter()
+            .any(|group| group.plan.trackers.iter().any(|tracker| tracker.target == target))
+    }
+
+    /// Looks anew at everybody whom a link may concern.
+    fn reassess_link(&mut self, now: Instant, name: &str, actions: &mut Actions) {
+        let target = TrackerTarget::Interface(name.to_string());
+        self.reassess_users(now, &target, actions);
+        let rules_name = |rule: &Arc<Rule>| {
+            rule.input_link.as_deref() == Some(name) || rule.output_link.as_deref() == Some(name)
+        };
+        let concerned: Vec<usize> = (0..self.instances.len())
+            .filter(|id| self.holds_on(*id, name) || self.instances[*id].plan.rules.iter().any(rules_name))
+            .collect();
+        self.reassess(now, concerned, actions);
+    }
+
+    pub(super) fn address_added(
+        &mut self,
+        now: Instant,
+        link: LinkIndex,
+        address: IpAddr,
+        actions: &mut Actions,
+    ) {
+        self.holdings.arrived(link, address);
+        if self.kernel.add_address(link, address) && !self.virtual_addresses.contains(&address) {
+            self.addresses_changed(now, link, actions);
+        }
+    }
+
+    pub(super) fn address_removed(
+        &mut self,
+        now: Instant,
+        link: LinkIndex,
+        address: IpAddr,
+        actions: &mut Actions,
+    ) {
+        let known = self.kernel.remove_address(link, address);
+        let expected = self.holdings.is_expected(link, address);
+        let name = self.kernel.by_index(link).map(|known| known.link.name.clone());
+        if let (false, Some(name)) = (expected, name)
+            && let Some(held) = self.holdings.held(&name, address).cloned()
+        {
+            let key = Key { instance: None, source: Some(address), noise: Noise::Restored };
+            if self.limits.admit(now, key).is_some() {
+                let subject = Subject::Link(name);
+                self.tell(now, subject, Reason::Restored(alloc::format!("address {held}")), actions);
+            }
+            actions.push(Action::AddAddress(held));
+            return;
+        }
+        if known && !self.virtual_addresses.contains(&address) {
+            self.addresses_changed(now, link, actions);
+        }
+    }
+
+    fn addresses_changed(&mut self, now: Instant, link: LinkIndex, actions: &mut Actions) {
+        self.resolve_all(actions);
+        let concerned: Vec<usize> = (0..self.instances.len())
+            .filter(|id| self.instances[*id].link.is_none_or(|own| own == link))
+            .collect();
+        self.reassess(now, concerned, actions);
+    }
+
+    /// Finds every instance's link and address anew, and the sockets that follow from them.
+    pub(super) fn resolve_all(&mut self, actions: &mut Actions) {
+        for instance in &mut self.instances {
+            let known = instance.plan.interface.as_deref().and_then(|name| self.kernel.by_name(name));
+            instance.link = known.map(|known| known.link.index);
+            let source = instance.plan.source.or_else(|| {
+                known?.primary(instance.plan.family, |address| self.virtual_addresses.contains(&address))
+            });
+            instance.set_source(source);
+        }
+        let mut sockets: Vec<Socket> = self.instances.iter().filter_map(socket_of).collect();
+        sockets.sort_unstable();
+        sockets.dedup();
+        if sockets != self.sockets {
+            self.sockets = sockets;
+            actions.push(Action::SocketsChanged);
+        }
+    }
+}
+
+fn socket_of(instance: &crate::vrrp::Instance) -> Option<Socket> {
+    let source = instance.source?;
+    if instance.plan.interface.is_some() && instance.link.is_none() {
+        return None;
+    }
+    let listen = match &instance.plan.destination {
+        Destination::Multicast(group) => Listen::Group(*group),
+        Destination::Unicast { .. } => Listen::Address(source),
+    };
+    Some(Socket { link: instance.link, listen })
+}

@@ -1,0 +1,126 @@
+//! The beginning: the first listing of the kernel, what a crashed predecessor left, and listings after lost events.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use super::Router;
+use super::action::{Action, Actions};
+use super::input::Link;
+use super::reason::State;
+use super::report::ResumeInstance;
+use crate::address::{InterfaceAddress, LinkIndex};
+use crate::time::Instant;
+
+impl Router {
+    /// The kernel was listed for the first time: everybody starts, or takes up where a crashed predecessor was.
+    pub(super) fn start(
+        &mut self,
+        now: Instant,
+        links: Vec<Link>,
+        addresses: Vec<(LinkIndex, IpAddr)>,
+        actions: &mut Actions,
+    ) {
+        self.kernel.list(now, links, addresses);
+        self.resolve_all(actions);
+        self.hold_static(actions);
+        let predecessor = self.predecessor.take();
+        let left_as = |name: &str| -> Option<&ResumeInstance> {
+            predecessor.as_ref()?.instances.iter().find(|left| left.name == name)
+        };
+        for id in 0..self.instances.len() {
+            let name = self.instances[id].plan.name.clone();
+            let was_master = left_as(&name).is_some_and(|left| left.state == State::Master);
+            if !was_master {
+                self.remove_residual(id, actions);
+            }
+            if self.instances[id].plan.promote_secondaries
+                && let Some(interface) = self.instances[id].plan.interface.clone()
+            {
+                actions.push(Action::PromoteSecondaries(interface));
+            }
+        }
+        if let Some(left) = &predecessor {
+            self.resume_trackers(&left.trackers);
+        }
+        for id in 0..self.instances.len() {
+            let name = self.instances[id].plan.name.clone();
+            let Some(left) = left_as(&name) else { continue };
+            self.instances[id].counters = left.counters;
+            match left.state {
+                State::Master if self.instances[id].source.is_some() => self.resume_master(now, id, actions),
+                State::Backup => {
+                    self.instances[id].resume_interval(left.master_advert_interval);
+                    self.resume_backup(now, id, actions);
+                }
+                State::Master | State::Init | State::Fault => {}
+            }
+        }
+        // Whoever is not fit for the state it resumed leaves it here, whoever starts anew begins.
+        self.reassess_all(now, actions);
+        self.run_scripts(now, actions);
+    }
+
+    fn run_scripts(&mut self, now: Instant, actions: &mut Actions) {
+        for (name, script) in &mut self.scripts {
+            if script.take_due(now) {
+                actions.push(Action::RunScript(name.clone()));
+            }
+        }
+    }
+
+    fn resume_trackers(&mut self, verdicts: &[(String, bool)]) {
+        for (name, up) in verdicts {
+            match name.split_once(' ') {
+                Some(("script", name)) => {
+                    if let Some(script) = self.scripts.get_mut(name) {
+                        script.resume(*up);
+                    }
+                }
+                Some(("process", name)) => {
+                    if let Some(process) = self.processes.get_mut(name) {
+                        process.resume(*up);
+                    }
+                }
+                Some(_) | None => {}
+            }
+        }
+    }
+
+    /// Addresses that a crashed run left behind would be answered for by two routers.
+    pub(super) fn remove_residual(&mut self, id: usize, actions: &mut Actions) {
+        let plan = &self.instances[id].plan;
+        for address in plan.addresses.iter().chain(&plan.excluded_addresses) {
+            let present = self.kernel.by_name(&address.link).is_some_and(|known| known.has(address.address));
+            if present && self.holdings.held(&address.link, address.address).is_none() {
+                actions.push(Action::RemoveAddress(Arc::clone(address)));
+            }
+        }
+    }
+
+    /// Events were lost: compare what is listed with what should be there.
+    pub(super) fn resynchronise(
+        &mut self,
+        now: Instant,
+        links: Vec<Link>,
+        addresses: Vec<(LinkIndex, IpAddr)>,
+        actions: &mut Actions,
+    ) {
+        self.kernel.list(now, links, addresses);
+        self.holdings.forget_expected();
+        let missing: Vec<Arc<InterfaceAddress>> = self
+            .holdings
+            .addresses()
+            .filter(|address| {
+                self.kernel.by_name(&address.link).is_some_and(|known| !known.has(address.address))
+            })
+            .cloned()
+            .collect();
+        for address in missing {
+            actions.push(Action::AddAddress(address));
+        }
+        self.resolve_all(actions);
+        self.reassess_all(now, actions);
+    }
+}

@@ -1,0 +1,116 @@
+//! Results of scripts, files and processes, and adverts the kernel would not send.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::action::{Actions, Subject};
+use super::input::ScriptOutcome;
+use super::limits::{Key, Noise};
+use super::plan::TrackerTarget;
+use super::reason::Reason;
+use super::{FileValue, Router};
+use crate::time::Instant;
+use crate::track::describe_outcome;
+
+impl Router {
+    pub(super) fn advert_refused(&mut self, now: Instant, instance: &str, errno: i32, actions: &mut Actions) {
+        let Some(id) = self.instances.iter().position(|known| &*known.name == instance) else { return };
+        self.instances[id].counters.send_errors += 1;
+        self.instances[id].retry_advert(now);
+        self.hint(id);
+        let key = Key { instance: Some(id), source: None, noise: Noise::SendRefused };
+        if self.limits.admit(now, key).is_some() {
+            let subject = self.subject(id);
+            self.tell(
+                now,
+                subject,
+                Reason::Refused { operation: "send an advert".to_string(), errno },
+                actions,
+            );
+        }
+    }
+
+    pub(super) fn script_finished(
+        &mut self,
+        now: Instant,
+        name: &str,
+        outcome: &ScriptOutcome,
+        actions: &mut Actions,
+    ) {
+        let Some(script) = self.scripts.get_mut(name) else { return };
+        if script.finished(outcome) {
+            self.tracker_changed(
+                now,
+                &TrackerTarget::Script(name.to_string()),
+                outcome.is_success(),
+                describe_outcome(outcome),
+                actions,
+            );
+        }
+    }
+
+    pub(super) fn file_read(&mut self, now: Instant, name: &str, value: Option<i64>, actions: &mut Actions) {
+        let Some(known) = self.files.get_mut(name) else { return };
+        let value = value.unwrap_or_default();
+        if known.0 == value {
+            return;
+        }
+        *known = FileValue(value);
+        if self.phase == super::Phase::Running {
+            let target = TrackerTarget::File(name.to_string());
+            self.tracker_changed(now, &target, value == 0, alloc::format!("holds {value}"), actions);
+        }
+    }
+
+    pub(super) fn processes_counted(&mut self, now: Instant, name: &str, count: u32, actions: &mut Actions) {
+        let Some(process) = self.processes.get_mut(name) else { return };
+        if process.counted(now, count) {
+            let up = process.verdict() == Some(true);
+            let target = TrackerTarget::Process(name.to_string());
+            self.tracker_changed(now, &target, up, alloc::format!("{count} running"), actions);
+        }
+    }
+
+    pub(super) fn believe_processes(&mut self, now: Instant, actions: &mut Actions) {
+        let changed: Vec<(String, bool)> = self
+            .processes
+            .iter_mut()
+            .filter_map(|(name, process)| {
+                process.take_due(now).then(|| (name.clone(), process.verdict() == Some(true)))
+            })
+            .collect();
+        for (name, up) in changed {
+            self.tracker_changed(
+                now,
+                &TrackerTarget::Process(name),
+                up,
+                "for its delay".to_string(),
+                actions,
+            );
+        }
+    }
+
+    fn tracker_changed(
+        &mut self,
+        now: Instant,
+        target: &TrackerTarget,
+        up: bool,
+        detail: String,
+        actions: &mut Actions,
+    ) {
+        let subject = Subject::Tracker(tracker_name(target));
+        self.tell(now, subject, Reason::TrackerChanged { up, detail }, actions);
+        self.reassess_users(now, target, actions);
+    }
+}
+
+/// Kind and name, as reports print it.
+pub(super) fn tracker_name(target: &TrackerTarget) -> String {
+    match target {
+        TrackerTarget::Interface(name) => alloc::format!("interface {name}"),
+        TrackerTarget::Script(name) => alloc::format!("script {name}"),
+        TrackerTarget::File(name) => alloc::format!("file {name}"),
+        TrackerTarget::Process(name) => alloc::format!("process {name}"),
+        TrackerTarget::Bfd(name) => alloc::format!("bfd {name}"),
+    }
+}

@@ -1,0 +1,89 @@
+//! BACKUP: waiting for the master to fall silent (RFC 9568 section 6.4.2).
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use super::{Instance, LastHeard, Machine, Wish};
+use crate::router::plan::{Preempt, Version};
+use crate::router::reason::{Cause, State};
+use crate::time::Instant;
+use crate::vrrp::election::{Heard, ToBackup, judge_as_backup};
+
+/// What the master-down timer will mean when it fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MasterEnd {
+    Silence,
+    Resigned(IpAddr),
+    Preemption { source: IpAddr, priority: u8 },
+}
+
+impl Instance {
+    pub(super) fn backup_deadline(&self, now: Instant, wishes: &mut Vec<Wish>) {
+        let Machine::Backup { master_down_timer, ending, .. } = &self.machine else { return };
+        if now < *master_down_timer {
+            return;
+        }
+        let cause = match *ending {
+            MasterEnd::Resigned(source) => Cause::MasterResigned { source },
+            MasterEnd::Preemption { source, priority } => Cause::Preempted { source, priority },
+            MasterEnd::Silence if self.starts_as_master() => Cause::Owner,
+            MasterEnd::Silence => Cause::NoAdvertFor {
+                silence: now
+                    .saturating_since(self.last_heard.map_or(self.since, |heard| heard.at.max(self.since))),
+            },
+        };
+        wishes.push(Wish::Enter(State::Master, cause));
+    }
+
+    pub(super) fn hear_as_backup(&mut self, now: Instant, heard: Heard) {
+        let priority = self.priority();
+        let Machine::Backup { preempt_at, .. } = &self.machine else { return };
+        let preempt_at = *preempt_at;
+        let verdict = judge_as_backup(now, &heard, priority, self.plan.preempt, preempt_at);
+        match verdict {
+            ToBackup::MasterResigned => self.counters.priority_zero_received += 1,
+            ToBackup::Accepted | ToBackup::Tolerated => self.learn(&heard),
+            ToBackup::Ignored => {}
+        }
+        let (skew, down) = (self.skew_time(), self.master_down_interval());
+        self.last_heard = Some(LastHeard { at: now, source: heard.source, priority: heard.priority });
+        let Machine::Backup { master_down_timer, preempt_at, ending } = &mut self.machine else { return };
+        match verdict {
+            ToBackup::MasterResigned => {
+                *master_down_timer = now + skew;
+                *ending = MasterEnd::Resigned(heard.source);
+            }
+            ToBackup::Accepted => {
+                *master_down_timer = now + down;
+                *preempt_at = None;
+                *ending = MasterEnd::Silence;
+            }
+            ToBackup::Tolerated => {
+                *master_down_timer = now + down;
+                *ending = MasterEnd::Silence;
+                if let (None, Preempt::After(delay)) = (*preempt_at, self.plan.preempt) {
+                    *preempt_at = Some(now + delay);
+                }
+            }
+            // The timer runs on: a flood of such adverts cannot postpone our taking over.
+            ToBackup::Ignored => {
+                *ending = MasterEnd::Preemption { source: heard.source, priority: heard.priority };
+            }
+        }
+    }
+
+    /// Waits the whole master-down interval again: its sync group cannot be master now.
+    pub fn wait_again(&mut self, now: Instant) {
+        let wait = self.master_down_interval();
+        if let Machine::Backup { master_down_timer, .. } = &mut self.machine {
+            *master_down_timer = now + wait;
+        }
+    }
+
+    /// Takes the interval of an accepted advert (RFC 9568 section 6.4: v3 only; v2 rejects a differing one).
+    pub(super) fn learn(&mut self, heard: &Heard) {
+        if self.plan.version == Version::V3 {
+            self.master_advert_interval = heard.interval;
+        }
+    }
+}

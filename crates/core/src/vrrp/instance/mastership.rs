@@ -1,0 +1,162 @@
+//! MASTER: advertising, and meeting other masters (RFC 9568 section 6.4.3).
+
+use alloc::vec::Vec;
+
+use super::{Instance, LastHeard, Machine, Wish};
+use crate::router::plan::{InstancePlan, Preempt};
+use crate::router::reason::{Cause, State};
+use crate::time::Instant;
+use crate::vrrp::announce::{Due, Schedule};
+use crate::vrrp::election::{Heard, ToMaster, judge_as_master};
+use crate::vrrp::timers;
+
+/// Answers to adverts of lower priority that one advert interval may see; a flood gets no more.
+const ANSWERS_PER_INTERVAL: u8 = 8;
+
+/// What a master keeps in mind.
+#[derive(Debug)]
+pub(super) struct Mastership {
+    pub(super) adver_timer: Instant,
+    pub(super) announcements: Schedule,
+    pub(super) answers_left: u8,
+    pub(super) contest_announced: Option<Instant>,
+    pub(super) rival_owner: Option<RivalOwner>,
+}
+
+/// Another router with priority 255 and a lower address, which therefore should yield.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RivalOwner {
+    pub(super) first_heard: Instant,
+    pub(super) last_heard: Instant,
+}
+
+impl Mastership {
+    /// A mastership that begins at `now`: the first advert and the first burst of announcements have just gone out.
+    pub(super) fn begin(now: Instant, plan: &InstancePlan) -> Self {
+        Self {
+            adver_timer: now + plan.advert_interval,
+            announcements: Schedule::after_first_burst(now, &plan.announce),
+            answers_left: ANSWERS_PER_INTERVAL,
+            contest_announced: None,
+            rival_owner: None,
+        }
+    }
+}
+
+impl Instance {
+    pub(super) fn master_deadline(&mut self, now: Instant, wishes: &mut Vec<Wish>) {
+        let interval = self.plan.advert_interval;
+        let late_limit = self
+            .plan
+            .timer_expired_backup
+            .filter(|_| self.plan.preempt == Preempt::Never)
+            .map(|peer| interval * 2 + timers::skew_time(self.plan.version, peer.get(), interval));
+        let announce = self.plan.announce;
+        let Machine::Master(master) = &mut self.machine else { return };
+        let late = now.saturating_since(master.adver_timer);
+        if late_limit.is_some_and(|limit| late >= limit) {
+            wishes.push(Wish::Enter(State::Backup, Cause::LoopLate(late)));
+            return;
+        }
+        if master.adver_timer <= now {
+            // In step with the first advert unless we were late, so that instances sharing a phase keep sharing it.
+            let in_step = master.adver_timer + interval;
+            master.adver_timer = if in_step > now { in_step } else { now + interval };
+            master.answers_left = ANSWERS_PER_INTERVAL;
+            wishes.push(Wish::Advertise);
+        }
+        let due = master.announcements.take_due(now, &announce);
+        if due != Due::default() {
+            wishes.push(Wish::Announce(due));
+        }
+    }
+
+    pub(super) fn hear_as_master(&mut self, now: Instant, heard: Heard, wishes: &mut Vec<Wish>) {
+        let Some(own) = self.source else { return };
+        self.last_heard = Some(LastHeard { at: now, source: heard.source, priority: heard.priority });
+        match judge_as_master(&heard, self.priority(), own) {
+            ToMaster::OtherResigned => {
+                self.counters.priority_zero_received += 1;
+                self.answer(now, wishes);
+            }
+            ToMaster::HigherPriority => {
+                let cause = Cause::HigherPriority { source: heard.source, priority: heard.priority };
+                self.yield_to(heard, cause, wishes);
+            }
+            ToMaster::HigherAddress => {
+                self.yield_to(heard, Cause::HigherAddress { source: heard.source }, wishes)
+            }
+            ToMaster::Lower => {
+                if !self.plan.lower_priority_no_advert {
+                    self.answer(now, wishes);
+                }
+                self.contest(now, heard, wishes);
+            }
+        }
+    }
+
+    fn yield_to(&mut self, heard: Heard, cause: Cause, wishes: &mut Vec<Wish>) {
+        if self.plan.higher_priority_send_advert {
+            wishes.push(Wish::Advertise);
+        }
+        self.learn(&heard);
+        wishes.push(Wish::Enter(State::Backup, cause));
+    }
+
+    /// Sends an advert out of turn, unless this interval has seen enough of them.
+    fn answer(&mut self, now: Instant, wishes: &mut Vec<Wish>) {
+        let interval = self.plan.advert_interval;
+        let Machine::Master(master) = &mut self.machine else { return };
+        if let Some(left) = master.answers_left.checked_sub(1) {
+            master.answers_left = left;
+            master.adver_timer = now + interval;
+            wishes.push(Wish::Advertise);
+        }
+    }
+
+    fn contest(&mut self, now: Instant, heard: Heard, wishes: &mut Vec<Wish>) {
+        let (own_interval, announce_plan) = (self.plan.advert_interval, self.plan.announce);
+        let rivals = heard.priority == 255 && self.priority() == 255;
+        let Machine::Master(master) = &mut self.machine else { return };
+        let announce = master.contest_announced.is_none_or(|last| now.saturating_since(last) >= own_interval);
+        if announce {
+            master.contest_announced = Some(now);
+            master.announcements.contested(now, &announce_plan);
+        }
+        wishes.push(Wish::Contested { heard, announce });
+        if rivals {
+            let slowest = own_interval.max(heard.interval);
+            let rival = match master.rival_owner {
+                Some(rival) if now.saturating_since(rival.last_heard) <= slowest * 3 => {
+                    RivalOwner { last_heard: now, ..rival }
+                }
+                Some(_) | None => RivalOwner { first_heard: now, last_heard: now },
+            };
+            master.rival_owner = Some(rival);
+            if now.saturating_since(rival.first_heard) >= own_interval * 2 + slowest * 6 / 5 {
+                wishes.push(Wish::LowerOwner(heard.source));
+            }
+        }
+    }
+
+    /// Lowers an owner's priority to 254, so that the other owner is the higher one.
+    pub const fn lower_owner(&mut self) {
+        self.owner_lowered = true;
+    }
+
+    /// Addresses were added while master: a second burst follows, as after becoming master.
+    pub fn announce_again(&mut self, now: Instant) {
+        let plan = self.plan.announce;
+        if let Machine::Master(master) = &mut self.machine {
+            master.announcements.again(now, &plan);
+        }
+    }
+
+    /// The kernel would not send an advert: try once more well before the next one is due.
+    pub fn retry_advert(&mut self, now: Instant) {
+        let soon = now + self.plan.advert_interval / 4;
+        if let Machine::Master(master) = &mut self.machine {
+            master.adver_timer = master.adver_timer.min(soon);
+        }
+    }
+}

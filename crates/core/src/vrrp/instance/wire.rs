@@ -1,0 +1,90 @@
+//! The adverts of an instance, built once and kept until something in them changes.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use super::Instance;
+use crate::router::action::Advert;
+use crate::router::plan::{Destination, InstancePlan};
+use crate::vrrp::packet;
+
+/// Messages ready to be sent, one a destination; rebuilt when anything in them changes.
+#[derive(Debug, Default)]
+pub(super) struct Wire {
+    pub(super) priority: Option<u8>,
+    pub(super) messages: Vec<(IpAddr, Arc<[u8]>)>,
+}
+
+impl Instance {
+    /// The adverts of one turn, one a destination, with this priority; none without a source address.
+    pub fn adverts(&mut self, priority: u8) -> Vec<Advert> {
+        let Some(source) = self.source else { return Vec::new() };
+        if self.wire.priority != Some(priority) {
+            self.wire.messages =
+                self.destinations().map(|to| (to, self.message(priority, source, to))).collect();
+            self.wire.priority = Some(priority);
+        }
+        let ttl = match &self.plan.destination {
+            Destination::Multicast(_) => Some(255),
+            Destination::Unicast { ttl, .. } => *ttl,
+        };
+        self.counters.adverts_sent += self.wire.messages.len() as u64;
+        if priority == 0 {
+            self.counters.priority_zero_sent += 1;
+        }
+        self.wire
+            .messages
+            .iter()
+            .map(|(destination, payload)| Advert {
+                instance: Arc::clone(&self.name),
+                link: self.link,
+                source,
+                destination: *destination,
+                ttl,
+                payload: Arc::clone(payload),
+            })
+            .collect()
+    }
+
+    fn destinations(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        let (group, peers) = match &self.plan.destination {
+            Destination::Multicast(group) => (Some(*group), &[][..]),
+            Destination::Unicast { peers, .. } => (None, peers.as_slice()),
+        };
+        group.into_iter().chain(peers.iter().map(|peer| peer.address))
+    }
+
+    fn message(&self, priority: u8, source: IpAddr, destination: IpAddr) -> Arc<[u8]> {
+        Arc::from(packet::emit(&packet::Emit {
+            version: self.plan.version,
+            vrid: self.plan.vrid.get(),
+            priority,
+            interval: self.plan.advert_interval,
+            addresses: &self.advertised,
+            authentication: &self.plan.authentication,
+            source,
+            destination,
+            without_pseudo_header: self.plan.checksum_without_pseudo_header,
+        }))
+    }
+
+    /// Its own address is another one now.
+    pub fn set_source(&mut self, source: Option<IpAddr>) {
+        if self.source != source {
+            self.source = source;
+            self.wire = Wire::default();
+        }
+    }
+
+    /// The addresses it advertises.
+    #[must_use]
+    pub fn advertised(&self) -> &[IpAddr] {
+        &self.advertised
+    }
+}
+
+/// The addresses a plan advertises, in its order.
+pub(super) fn advertised(plan: &InstancePlan) -> Vec<IpAddr> {
+    plan.addresses.iter().map(|address| address.address).collect()
+}
