@@ -1,10 +1,79 @@
 //! The daemon: three processes of one binary, and the commands beside it.
 //!
-//! Read in this order: [`frames`] (what the processes say to each other), then the roles.
+//! Read in this order: [`cli`] (what can be asked for), [`frames`] (what the processes say to each other),
+//! [`supervisor`] (the parent: configuration, scripts, signals), [`director`], then the small services they share.
 
+pub mod check;
+pub mod cli;
 pub mod demo;
+pub mod director;
 pub mod frames;
+pub mod host;
 pub mod lab;
+pub mod logging;
+pub mod pidfile;
+pub mod service_manager;
+pub mod signals;
+pub mod supervisor;
 
-// The router process is `router::run(Channel<ToRouter, FromRouter>)`, called by `main` for its hidden role: it reads
-// `ToRouter::Start` itself.
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+
+use crate::cli::{ChildOptions, DaemonOptions, Role};
+
+/// No command, or `run`: the daemon, or one of the questions keepalived answers instead of running.
+#[must_use]
+pub fn daemon(options: DaemonOptions) -> ExitCode {
+    if let Some(name) = &options.signum {
+        return match signals::number_of(name) {
+            Some(number) => {
+                println!("{number}");
+                ExitCode::SUCCESS
+            }
+            None => {
+                eprintln!("mainstay: {name} is no name of a signal");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    match &options.config_test {
+        Some(log) => check::config_test(&options, log.as_deref()),
+        None => supervisor::run(options),
+    }
+}
+
+/// `demo`.
+#[must_use]
+pub fn show(options: &demo::Options) -> ExitCode {
+    match demo::run(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mainstay: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One of the supervisor's children: its standard input is its end of the socket pair.
+#[must_use]
+pub fn child(options: &ChildOptions) -> ExitCode {
+    logging::start(&options.log, &format!("Mainstay_{}", options.role.name()));
+    // Started through /proc/self/exe it would be called `exe`. Only `ps` and `pgrep` see it: a failure is no matter.
+    let _ = nix::sys::prctl::set_name(c"mainstay");
+    let run = || -> io::Result<()> {
+        let stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+        match options.role {
+            Role::Router => Err(io::Error::other("the router is not in this build")),
+            Role::Director => director::run(stream),
+        }
+    };
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("the {} ends: {error}", options.role.name());
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,3 +1,16 @@
-//! `mainstay`: see the library of this package.
+//! `mainstay`: which part of it is asked for. The parts are in the library of this package.
 
-fn main() {}
+use std::process::ExitCode;
+
+use mainstay::cli::{self, Command};
+
+fn main() -> ExitCode {
+    let cli = cli::parse(std::env::args_os());
+    match cli.command {
+        None => mainstay::daemon(cli.daemon),
+        Some(Command::Run(options)) => mainstay::daemon(*options),
+        Some(Command::Check(options)) => mainstay::check::run(&options),
+        Some(Command::Demo(options)) => mainstay::show(&options),
+        Some(Command::Child(options)) => mainstay::child(&options),
+    }
+}

@@ -4,7 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, PipeReader};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -52,9 +52,9 @@ pub struct Spawn<'a> {
     pub death_signal: Option<Signal>,
     /// Signals it starts with ignored; all others have their default effect, and none is blocked.
     pub ignored_signals: &'a [Signal],
-    /// The one descriptor beside 0, 1 and 2 that it inherits, under the same number.
-    pub inherited: Option<BorrowedFd<'a>>,
-    /// Where its output goes. Its input is always empty.
+    /// Its standard input; empty if `None`.
+    pub input: Option<BorrowedFd<'a>>,
+    /// Where its output goes.
     pub output: Output,
 }
 
@@ -89,7 +89,7 @@ impl<'a> Spawn<'a> {
             own_group: true,
             death_signal: None,
             ignored_signals: &[],
-            inherited: None,
+            input: None,
             output: Output::Inherited,
         }
     }
@@ -104,7 +104,8 @@ impl<'a> Spawn<'a> {
 
     fn try_start(&self) -> io::Result<Started> {
         let mut command = Command::new(self.program);
-        command.args(&self.arguments).stdin(Stdio::null());
+        let input = self.input.map(|fd| fd.try_clone_to_owned()).transpose()?;
+        command.args(&self.arguments).stdin(input.map_or_else(Stdio::null, Stdio::from));
         if let Some(title) = &self.title {
             command.arg0(title);
         }
@@ -125,7 +126,6 @@ impl<'a> Spawn<'a> {
                 .map(|wanted| (wanted.uid, wanted.gid, gids(&wanted.groups))),
             death_signal: self.death_signal,
             ignored: self.ignored_signals.to_vec(),
-            inherited: self.inherited.map(|fd| fd.as_raw_fd()),
             parent: nix::unistd::getpid(),
         };
         // SAFETY: the closure runs in the forked child before exec. It only makes system calls that are
@@ -155,7 +155,6 @@ struct Prepare {
     credentials: Option<(u32, u32, Vec<Gid>)>,
     death_signal: Option<Signal>,
     ignored: Vec<Signal>,
-    inherited: Option<RawFd>,
     parent: Pid,
 }
 
@@ -180,9 +179,6 @@ impl Prepare {
             }
         }
         close_on_exec_from(3);
-        if let Some(fd) = self.inherited {
-            clear_close_on_exec(fd)?;
-        }
         Ok(())
     }
 }
@@ -214,15 +210,10 @@ fn close_on_exec_from(first: u32) {
         unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
 }
 
-fn clear_close_on_exec(fd: RawFd) -> nix::Result<()> {
-    // SAFETY: F_SETFD takes no pointer; the descriptor is borrowed by the `Spawn` that is being started, so it is open.
-    nix::errno::Errno::result(unsafe { libc::fcntl(fd, libc::F_SETFD, 0) }).map(drop)
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Read;
-    use std::os::fd::AsFd;
+    use std::os::fd::{AsFd, AsRawFd};
 
     use nix::sys::wait::{WaitStatus, waitpid};
 
@@ -231,9 +222,13 @@ mod tests {
     /// Runs a shell line and gives its exit status and output.
     fn shell(line: &str, change: impl FnOnce(&mut Spawn<'_>)) -> (i32, String) {
         let mut spawn = Spawn::new(OsStr::new("/bin/sh"));
+        change(&mut spawn);
+        shell_as(spawn, line)
+    }
+
+    fn shell_as(mut spawn: Spawn<'_>, line: &str) -> (i32, String) {
         spawn.arguments = vec!["-c".into(), line.into()];
         spawn.output = Output::Captured;
-        change(&mut spawn);
         let started = spawn.start().expect("a shell starts");
         let status = match waitpid(started.pid, None).expect("our child") {
             WaitStatus::Exited(_, status) => status,
@@ -267,24 +262,22 @@ mod tests {
     }
 
     #[test]
-    fn only_the_wanted_descriptor_is_inherited() {
-        let (kept, lost) = (io::pipe().expect("pipe"), io::pipe().expect("pipe"));
+    fn no_descriptor_is_inherited_that_was_not_asked_for() {
+        let lost = io::pipe().expect("pipe");
         nix::fcntl::fcntl(&lost.0, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty())).expect("open");
-        let line = format!(
-            "[ -e /proc/$$/fd/{} ] && echo kept; [ -e /proc/$$/fd/{} ] || echo closed",
-            kept.0.as_raw_fd(),
-            lost.0.as_raw_fd()
-        );
-        let fd = kept.0.as_fd();
+        let line = format!("[ -e /proc/$$/fd/{} ] || echo closed", lost.0.as_raw_fd());
+        assert_eq!(shell(&line, |_| ()), (0, "closed\n".into()));
+    }
+
+    #[test]
+    fn input_comes_from_where_it_is_wanted_and_is_empty_otherwise() {
+        let (reader, mut writer) = io::pipe().expect("pipe");
+        io::Write::write_all(&mut writer, b"word\n").expect("fits");
+        let read = "read -r word; echo \"<$word>\"";
         let mut spawn = Spawn::new(OsStr::new("/bin/sh"));
-        spawn.arguments = vec!["-c".into(), line.into()];
-        spawn.output = Output::Captured;
-        spawn.inherited = Some(fd);
-        let started = spawn.start().expect("a shell starts");
-        waitpid(started.pid, None).expect("our child");
-        let mut text = String::new();
-        std::fs::File::from(started.output.expect("captured")).read_to_string(&mut text).expect("text");
-        assert_eq!(text, "kept\nclosed\n");
+        spawn.input = Some(reader.as_fd());
+        assert_eq!(shell_as(spawn, read), (0, "<word>\n".into()));
+        assert_eq!(shell(read, |_| ()), (0, "<>\n".into()));
     }
 
     #[test]

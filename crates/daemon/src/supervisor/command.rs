@@ -1,0 +1,65 @@
+//! From a configured command to a started program.
+
+use std::ffi::{OsStr, OsString};
+
+use mainstay_config::model::{Command, Identity};
+use mainstay_system::process::{Credentials, Output, Spawn, SpawnError, Started};
+use nix::sys::signal::Signal;
+
+/// A command with what is appended to its arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// What is configured.
+    pub command: Command,
+    /// What the event adds: `INSTANCE "VI_1" MASTER 100`.
+    pub appended: Vec<String>,
+}
+
+impl Job {
+    /// Just the command.
+    #[must_use]
+    pub const fn new(command: Command) -> Self {
+        Self { command, appended: Vec::new() }
+    }
+
+    /// The command line for people.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let words: Vec<&str> =
+            self.command.arguments.iter().chain(&self.appended).map(String::as_str).collect();
+        words.join(" ")
+    }
+}
+
+/// Starts it in a process group of its own, as its user, its output captured. It is told to end if we die.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn spawn(job: &Job) -> Result<Started, SpawnError> {
+    let words = job.command.arguments.iter().chain(&job.appended).map(OsString::from);
+    let (program, arguments): (OsString, Vec<OsString>) = if job.command.through_shell {
+        // The shell runs the file by its rules for files that are no programs; the words reach it as they are.
+        let prefix = ["-c", r#""$@""#, "sh"].map(OsString::from);
+        ("/bin/sh".into(), prefix.into_iter().chain(words).collect())
+    } else {
+        let mut words = words;
+        (words.next().unwrap_or_default(), words.collect())
+    };
+    let mut spawn = Spawn::new(OsStr::new(&program));
+    spawn.arguments = arguments;
+    spawn.credentials = credentials(job.command.identity);
+    spawn.death_signal = Some(Signal::SIGTERM);
+    spawn.output = Output::Captured;
+    spawn.start()
+}
+
+/// `None` where nothing changes, so that an ordinary user can run its own scripts.
+fn credentials(identity: Identity) -> Option<Credentials> {
+    let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    // keepalived's default: no supplementary groups.
+    (identity != Identity { uid, gid }).then(|| Credentials {
+        uid: identity.uid,
+        gid: identity.gid,
+        groups: Vec::new(),
+    })
+}

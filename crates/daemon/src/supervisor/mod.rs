@@ -1,0 +1,292 @@
+//! The parent of the three processes.
+//!
+//! ```text
+//!            HUP TERM USR1 USR2            files, processes
+//!                    │                            │
+//!                    ▼                            ▼
+//!   config ──▶  supervisor  ◀── frames ──▶  router, director
+//!                    │
+//!                    ▼
+//!     scripts, FIFOs, log, pid files, service manager
+//! ```
+//!
+//! One thread and one `poll`. It decides nothing about VRRP: it reads the configuration, keeps the other two alive, runs
+//! every script, and carries facts. It listens to no network, and everything it waits for is bounded.
+
+mod backoff;
+mod child;
+mod command;
+mod configuration;
+mod dump;
+mod notify;
+mod processes;
+mod reload;
+mod runs;
+mod scripts;
+mod settings;
+mod startup;
+mod stop;
+mod telling;
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use mainstay_config::Model;
+use mainstay_core::router::{Notification, Resume, ScriptOutcome, State};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::unistd::Pid;
+use tracing::Level;
+
+use crate::cli::DaemonOptions;
+use crate::frames::{FromDirector, FromRouter, ToDirector, ToRouter};
+use crate::pidfile::PidFile;
+use crate::service_manager::ServiceManager;
+use crate::signals::{Request, Signals};
+use child::Child;
+use dump::Wanted;
+use reload::Reload;
+use scripts::{Scripts, TrackingResult};
+use stop::Phase;
+
+pub use configuration::line as complaint;
+pub use startup::run;
+
+/// Exit status of a child that cannot work here, however often it is started: wrong configuration, no permission.
+/// (keepalived's `EXIT_CONFIG` and `EXIT_NOPERM`.)
+pub const PERMANENT: [u8; 2] = [2, 4];
+
+/// The supervisor's state.
+struct Supervisor {
+    options: DaemonOptions,
+    /// The accepted configuration.
+    model: Model,
+    reload: Reload,
+    phase: Phase,
+    /// Exit status when everything has ended.
+    status: u8,
+    signals: Signals,
+    router: Child<FromRouter, ToRouter>,
+    director: Child<FromDirector, ToDirector>,
+    /// What the router last told, for its successor.
+    resume: Option<Resume>,
+    scripts: Scripts,
+    service_manager: ServiceManager,
+    told_ready: bool,
+    /// Who wants which of the reports that were asked for.
+    reports: BTreeMap<u64, Wanted>,
+    last_report: u64,
+    /// Removed at the end.
+    _pid_file: PidFile,
+}
+
+impl Supervisor {
+    /// Runs until everything has ended; the exit status.
+    fn run(&mut self) -> ExitCode {
+        loop {
+            self.wait();
+            let now = Instant::now();
+            while let Some((request, sender)) = self.signals.next() {
+                self.requested(request, sender, now);
+            }
+            self.scripts.read_outputs();
+            self.exchange(now);
+            self.reap(now);
+            if let Some(status) = self.tick(now) {
+                return status;
+            }
+        }
+    }
+
+    /// Waits for anything at all.
+    fn wait(&self) {
+        let readable = PollFlags::POLLIN;
+        let mut fds = vec![PollFd::new(std::os::fd::AsFd::as_fd(&self.signals), readable)];
+        for (fd, writes) in self.router.poll().into_iter().chain(self.director.poll()) {
+            fds.push(PollFd::new(fd, if writes { readable | PollFlags::POLLOUT } else { readable }));
+        }
+        fds.extend(self.scripts.outputs().map(|fd| PollFd::new(fd, readable)));
+        // Every descriptor is read until it is empty afterwards, so which of them woke us does not matter. EINTR: the
+        // loop looks at everything anyway.
+        let _ = poll(&mut fds, self.timeout(Instant::now()));
+    }
+
+    fn timeout(&self, now: Instant) -> PollTimeout {
+        let deadlines = [
+            self.router.next_deadline(),
+            self.director.next_deadline(),
+            self.scripts.next_deadline(),
+            self.service_manager.next_deadline(),
+            self.phase.deadline(),
+            self.reload.deadline(),
+        ];
+        let Some(next) = deadlines.into_iter().flatten().min() else { return PollTimeout::NONE };
+        // Rounded up: waking early would only mean to wait again.
+        let wait = next.saturating_duration_since(now) + Duration::from_micros(999);
+        PollTimeout::try_from(wait.min(Duration::from_secs(60))).unwrap_or(PollTimeout::ZERO)
+    }
+
+    fn requested(&mut self, request: Request, sender: u32, now: Instant) {
+        match request {
+            Request::Reload => self.begin_reload(now),
+            Request::Stop => {
+                tracing::info!("Stopping (asked by process {sender})");
+                self.begin_stop(now);
+            }
+            Request::DumpData => self.ask_for_report(Wanted::Data),
+            Request::DumpStatistics => self.ask_for_report(Wanted::Statistics),
+            Request::ChildEnded => {}
+        }
+    }
+
+    fn exchange(&mut self, now: Instant) {
+        for frame in self.router.exchange(now) {
+            self.router_said(frame, now);
+        }
+        for frame in self.director.exchange(now) {
+            self.director_said(frame, now);
+        }
+    }
+
+    fn router_said(&mut self, frame: FromRouter, now: Instant) {
+        match frame {
+            FromRouter::Ready => {
+                self.router.ready();
+                self.tell_readiness();
+            }
+            FromRouter::Resume(resume) => {
+                self.resume = Some(resume);
+                self.tell_status();
+            }
+            FromRouter::Notify(notification) => self.notify(notification, now),
+            FromRouter::RunScript(name) => {
+                if self.phase.is_running() {
+                    let result = self.scripts.track(self.reload.newest(&self.model), &name, now);
+                    self.tracked(result);
+                }
+            }
+            FromRouter::Event(event) => {
+                let (level, line) = telling::line(&event);
+                log(level, &line);
+            }
+            FromRouter::Report(number, report) => self.reported(number, &report),
+            FromRouter::ReloadApplied => self.router_reloaded(now),
+            FromRouter::Finished => tracing::debug!("the router has handed over"),
+        }
+    }
+
+    fn director_said(&mut self, frame: FromDirector, now: Instant) {
+        match frame {
+            FromDirector::Ready => {
+                self.director.ready();
+                self.tell_readiness();
+            }
+            FromDirector::ReportRequested(number) => self.ask_for_report(Wanted::Director(number)),
+            FromDirector::ReloadApplied => self.director_reloaded(now),
+            FromDirector::Finished => tracing::debug!("the director has ended"),
+        }
+    }
+
+    fn notify(&mut self, notification: Notification, now: Instant) {
+        let jobs = notify::jobs(self.model_of(&notification.object), &notification);
+        self.scripts.notify(notification, jobs, now);
+    }
+
+    fn tracked(&mut self, result: Option<TrackingResult>) {
+        if let Some(TrackingResult { script, outcome }) = result {
+            self.router.send(&ToRouter::ScriptFinished { script, outcome });
+        }
+    }
+
+    /// Looks after every child that ended.
+    fn reap(&mut self, now: Instant) {
+        let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        loop {
+            let status = match waitid(Id::All, peek) {
+                Ok(status) => status,
+                Err(Errno::EINTR) => continue,
+                // ECHILD: there is nobody.
+                Err(_) => return,
+            };
+            let (pid, outcome) = match status {
+                WaitStatus::Exited(pid, status) => (pid, ScriptOutcome::Exited(status.to_le_bytes()[0])),
+                WaitStatus::Signaled(pid, signal, _) => (pid, ScriptOutcome::Signalled(signal as i32)),
+                _ => return,
+            };
+            self.child_ended(pid, outcome, now);
+            // Only now does the number become free; the status is known already.
+            let _ = waitpid(pid, None);
+        }
+    }
+
+    fn child_ended(&mut self, pid: Pid, outcome: ScriptOutcome, now: Instant) {
+        if self.router.is(pid) {
+            // Its last words may have arrived after the last look.
+            for frame in self.router.exchange(now) {
+                self.router_said(frame, now);
+            }
+            self.router_died(&outcome, now);
+        } else if self.director.is(pid) {
+            for frame in self.director.exchange(now) {
+                self.director_said(frame, now);
+            }
+            self.director_died(&outcome, now);
+        } else {
+            let result = self.scripts.ended(pid, outcome, now);
+            self.tracked(result);
+        }
+    }
+
+    /// Does what has become due; the exit status when everything has ended.
+    fn tick(&mut self, now: Instant) -> Option<ExitCode> {
+        self.scripts.tick(now);
+        self.router.tick(now);
+        self.director.tick(now);
+        self.service_manager.tick(now);
+        self.reload_tick(now);
+        if self.router.is_due(now) {
+            self.start_router(now);
+        }
+        if self.director.is_due(now) {
+            self.start_director(now);
+        }
+        self.advance_phase(now)
+    }
+
+    /// Once: everything that was configured to run runs.
+    fn tell_readiness(&mut self) {
+        let router = self.options.check || self.router.is_ready();
+        let director = self.options.vrrp || self.director.is_ready();
+        if router && director && !self.told_ready {
+            self.told_ready = true;
+            self.service_manager.ready();
+            tracing::info!("Startup complete");
+        }
+        self.tell_status();
+    }
+
+    fn tell_status(&mut self) {
+        let instances = self.resume.iter().flat_map(|resume| &resume.instances);
+        let (mut master, mut backup, mut fault) = (0, 0, 0);
+        for instance in instances {
+            match instance.state {
+                State::Master => master += 1,
+                State::Backup => backup += 1,
+                State::Fault => fault += 1,
+                State::Init => {}
+            }
+        }
+        self.service_manager.status(format!("VRRP: {master} master, {backup} backup, {fault} fault"));
+    }
+}
+
+fn log(level: Level, line: &str) {
+    match level {
+        Level::ERROR => tracing::error!("{line}"),
+        Level::WARN => tracing::warn!("{line}"),
+        Level::INFO => tracing::info!("{line}"),
+        Level::DEBUG | Level::TRACE => tracing::debug!("{line}"),
+    }
+}

@@ -1,0 +1,91 @@
+//! Starting the two children, and what their deaths mean.
+//!
+//! A router that dies is back at once with the plan and its last state: its crash is no failover. A director that dies
+//! never touches the router.
+
+use std::time::Instant;
+
+use mainstay_core::router::ScriptOutcome;
+
+use super::{PERMANENT, Supervisor};
+use crate::frames::{ToDirector, ToRouter};
+
+impl Supervisor {
+    pub(super) fn start_router(&mut self, now: Instant) {
+        let model = self.newest_model();
+        let first = ToRouter::Start {
+            plan: Box::new(model.router.clone()),
+            process: Box::new(model.process.clone()),
+            resume: self.resume.clone(),
+        };
+        match self.router.start(&first, now) {
+            Ok(()) => tracing::debug!("router started"),
+            Err(error) => {
+                tracing::error!("the router cannot be started: {error}");
+                let death = self.router.died(now);
+                self.router.restart_at(death.restart_at);
+            }
+        }
+    }
+
+    pub(super) fn start_director(&mut self, now: Instant) {
+        let first = ToDirector::Start { process: Box::new(self.newest_model().process.clone()) };
+        match self.director.start(&first, now) {
+            Ok(()) => tracing::debug!("director started"),
+            Err(error) => {
+                tracing::error!("the director cannot be started: {error}");
+                let death = self.director.died(now);
+                self.director.restart_at(death.restart_at);
+            }
+        }
+    }
+
+    pub(super) fn router_died(&mut self, outcome: &ScriptOutcome, now: Instant) {
+        let death = self.router.died(now);
+        if !self.phase.is_running() {
+            return;
+        }
+        let how = manner(outcome);
+        if let ScriptOutcome::Exited(status) = outcome
+            && PERMANENT.contains(status)
+            && !death.was_ready
+        {
+            tracing::error!("the router {how}: it cannot work here, and neither can we");
+            return self.begin_stop_with(*status, now);
+        }
+        if self.options.dont_respawn {
+            tracing::error!("the router {how} and is not to be restarted");
+            return self.begin_stop_with(1, now);
+        }
+        let wait = death.restart_at.saturating_duration_since(now);
+        tracing::error!("the router {how}: restarted {}", in_words(wait));
+        self.router_reloaded(now);
+        self.router.restart_at(death.restart_at);
+    }
+
+    pub(super) fn director_died(&mut self, outcome: &ScriptOutcome, now: Instant) {
+        let death = self.director.died(now);
+        if !self.phase.is_running() {
+            return;
+        }
+        let wait = death.restart_at.saturating_duration_since(now);
+        tracing::error!("the director {}: restarted {}", manner(outcome), in_words(wait));
+        self.director_reloaded(now);
+        self.director.restart_at(death.restart_at);
+    }
+}
+
+fn manner(outcome: &ScriptOutcome) -> String {
+    match outcome {
+        ScriptOutcome::Exited(status) => format!("exited with status {status}"),
+        ScriptOutcome::Signalled(signal) => format!("died of signal {signal}"),
+        ScriptOutcome::TimedOut | ScriptOutcome::NotStarted(_) => "ended".into(),
+    }
+}
+
+fn in_words(wait: std::time::Duration) -> String {
+    match wait.as_secs() {
+        0 => "at once".into(),
+        seconds => format!("in {seconds} s"),
+    }
+}

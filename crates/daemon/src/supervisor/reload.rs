@@ -1,0 +1,156 @@
+//! Reload is a transaction: read, check, hand over, and only when both children work by the new plan throw the old away.
+//!
+//! A file that cannot be used changes nothing. A second HUP during a reload is remembered, and one more reload follows.
+
+use std::time::{Duration, Instant};
+
+use mainstay_config::Model;
+use mainstay_core::router::NotifyObject;
+
+use super::Supervisor;
+use super::configuration::{self, Purpose};
+use crate::frames::{ToDirector, ToRouter};
+
+/// Until children that do not confirm the new plan are not waited for any longer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The reload that is going on, if any.
+#[derive(Debug, Default)]
+pub struct Reload {
+    pending: Option<Pending>,
+    /// Another one was asked for meanwhile.
+    again: bool,
+    /// How many were refused since the start.
+    refused: u64,
+}
+
+#[derive(Debug)]
+struct Pending {
+    model: Box<Model>,
+    router: Answer,
+    director: Answer,
+    until: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Awaited,
+    Given,
+}
+
+impl Reload {
+    /// When to stop waiting.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.pending.as_ref().map(|pending| pending.until)
+    }
+
+    /// The configuration that is about to be in force, or else the one that is.
+    #[must_use]
+    pub fn newest<'a>(&'a self, in_force: &'a Model) -> &'a Model {
+        self.pending.as_ref().map_or(in_force, |pending| &pending.model)
+    }
+}
+
+impl Supervisor {
+    /// HUP.
+    pub(super) fn begin_reload(&mut self, now: Instant) {
+        if !self.phase.is_running() {
+            return;
+        }
+        if self.reload.pending.is_some() {
+            tracing::info!("Reload: one is going on; another one follows it");
+            self.reload.again = true;
+            return;
+        }
+        tracing::info!("Reloading");
+        self.service_manager.reloading();
+        match configuration::read(&self.options, Purpose::Reload) {
+            Ok(model) => self.hand_over(model, now),
+            Err(refused) => {
+                self.reload.refused += 1;
+                tracing::error!(
+                    "Reload refused: {}; the configuration in force stays ({} refused so far)",
+                    refused.why,
+                    self.reload.refused
+                );
+                self.service_manager.ready();
+            }
+        }
+    }
+
+    fn hand_over(&mut self, model: Model, now: Instant) {
+        let awaited = |running| if running { Answer::Awaited } else { Answer::Given };
+        if self.router.is_running() {
+            self.router.send(&ToRouter::Reload(Box::new(model.router.clone())));
+        }
+        if self.director.is_running() {
+            self.director.send(&ToDirector::Reload { process: Box::new(model.process.clone()) });
+        }
+        self.reload.pending = Some(Pending {
+            model: Box::new(model),
+            router: awaited(self.router.is_running()),
+            director: awaited(self.director.is_running()),
+            until: now + PATIENCE,
+        });
+        self.finish_reload_if_done(now);
+    }
+
+    /// The router works by the new plan, or will when it is back.
+    pub(super) fn router_reloaded(&mut self, now: Instant) {
+        if let Some(pending) = &mut self.reload.pending {
+            pending.router = Answer::Given;
+            self.finish_reload_if_done(now);
+        }
+    }
+
+    /// The director works by the new configuration, or will when it is back.
+    pub(super) fn director_reloaded(&mut self, now: Instant) {
+        if let Some(pending) = &mut self.reload.pending {
+            pending.director = Answer::Given;
+            self.finish_reload_if_done(now);
+        }
+    }
+
+    /// Stops waiting where it has taken too long.
+    pub(super) fn reload_tick(&mut self, now: Instant) {
+        if self.reload.deadline().is_some_and(|until| until <= now) {
+            tracing::error!("Reload: a child has not confirmed for {} s", PATIENCE.as_secs());
+            self.finish_reload(now);
+        }
+    }
+
+    fn finish_reload_if_done(&mut self, now: Instant) {
+        let done = |pending: &Pending| pending.router == Answer::Given && pending.director == Answer::Given;
+        if self.reload.pending.as_ref().is_some_and(done) {
+            self.finish_reload(now);
+        }
+    }
+
+    fn finish_reload(&mut self, now: Instant) {
+        let Some(pending) = self.reload.pending.take() else { return };
+        let old = std::mem::replace(&mut self.model, *pending.model);
+        self.follow_model(&old, now);
+        tracing::info!("Reload complete");
+        self.service_manager.ready();
+        if std::mem::take(&mut self.reload.again) {
+            self.begin_reload(now);
+        }
+    }
+
+    /// The configuration that is in force, or is about to be.
+    pub(super) fn newest_model(&self) -> &Model {
+        self.reload.newest(&self.model)
+    }
+
+    /// The configuration to look up the scripts of an object in: during a reload the new one, and the old one for
+    /// what the new one does not have any more.
+    pub(super) fn model_of(&self, object: &NotifyObject) -> &Model {
+        let newest = self.newest_model();
+        let known = match object {
+            NotifyObject::Instance(name) => newest.router.instances.iter().any(|plan| plan.name == *name),
+            NotifyObject::Group(name) => newest.router.sync_groups.iter().any(|plan| plan.name == *name),
+        };
+        if known { newest } else { &self.model }
+    }
+}

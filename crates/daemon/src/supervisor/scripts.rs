@@ -1,0 +1,261 @@
+//! Scripts of the configuration: when they run, and what becomes of their results.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use mainstay_config::model::{Command, Model, ScriptProbe, TimedCommand};
+use mainstay_core::router::{Notification, NotifyObject, ScriptOutcome};
+use nix::fcntl::OFlag;
+use nix::unistd::Pid;
+
+use super::command::Job;
+use super::notify::NotifyQueues;
+use super::runs::{Ended, Runs};
+
+/// How long a notify script may still run once a newer state of the same object waits behind it.
+///
+/// DIFFERS: keepalived starts the next script beside it. A script that nothing waits for runs as long as it wants,
+/// as there.
+const IN_THE_WAY: Duration = Duration::from_secs(60);
+
+/// Whose run it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Key {
+    /// A `vrrp_script`.
+    Tracking(String),
+    /// A notify script for this change.
+    Notify(NotifyObject),
+    /// A reader of a FIFO.
+    FifoReader,
+    /// The startup or the shutdown script.
+    Once,
+}
+
+/// Every script that runs or waits to run.
+#[derive(Debug, Default)]
+pub struct Scripts {
+    runs: Runs<Key>,
+    queues: NotifyQueues,
+    /// How each tracking script ended last, so that the log says only what is new.
+    last: BTreeMap<String, ScriptOutcome>,
+}
+
+/// A tracking script has a result.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TrackingResult {
+    /// Its name.
+    pub script: String,
+    /// How it ended.
+    pub outcome: ScriptOutcome,
+}
+
+impl Scripts {
+    /// Runs a tracking script once; its result may be there at once. Nothing happens while its last run is alive: that
+    /// run's result is the answer.
+    pub fn track(&mut self, model: &Model, name: &str, now: Instant) -> Option<TrackingResult> {
+        let Some(script) = model.scripts.get(name) else {
+            return self.tracked(name, ScriptOutcome::NotStarted("there is no such script".into()), "");
+        };
+        let command = match &script.probe {
+            ScriptProbe::FileReadable(path) => return self.tracked(name, readable(path), ""),
+            ScriptProbe::Command(command) => command,
+        };
+        let key = Key::Tracking(name.into());
+        if self.runs.is_running(&key) {
+            tracing::debug!("VRRP_Script({name}) still runs: not started again");
+            return None;
+        }
+        match self.runs.start(key, &Job::new(command.clone()), Some(script.timeout), now) {
+            Ok(()) => None,
+            Err(error) => self.tracked(name, ScriptOutcome::NotStarted(error.source.to_string()), ""),
+        }
+    }
+
+    /// Queues the scripts a change calls for, and starts the first if nothing of its object runs.
+    pub fn notify(&mut self, notification: Notification, jobs: Vec<Job>, now: Instant) {
+        let object = notification.object.clone();
+        let state = notification.state;
+        let queued = self.queues.push(notification, jobs);
+        for old in &queued.dropped {
+            tracing::warn!(
+                "{}: scripts for {} are not run: {} came before their turn",
+                name_of(&object),
+                old.state.word(),
+                state.word()
+            );
+        }
+        if let Some(running) = &queued.behind {
+            tracing::info!(
+                "{}: {} waits for the scripts of {}",
+                name_of(&object),
+                state.word(),
+                running.state.word()
+            );
+            self.runs.limit(&Key::Notify(object), now + IN_THE_WAY);
+        } else {
+            self.start_next(&object, now);
+        }
+    }
+
+    /// Starts the reader of a FIFO, which gets the path as its last argument.
+    pub fn start_fifo_reader(&mut self, command: &Command, fifo: &Path, now: Instant) {
+        let job = Job { command: command.clone(), appended: vec![fifo.to_string_lossy().into_owned()] };
+        if let Err(error) = self.runs.start(Key::FifoReader, &job, None, now) {
+            tracing::error!("reader of {}: {error}", fifo.display());
+        }
+    }
+
+    /// Starts the startup or the shutdown script; [`once_is_running`](Self::once_is_running) says when it is over.
+    pub fn start_once(&mut self, script: &TimedCommand, now: Instant) {
+        let job = Job::new(script.command.clone());
+        if let Err(error) = self.runs.start(Key::Once, &job, Some(script.timeout), now) {
+            tracing::error!("{error}");
+        }
+    }
+
+    /// Whether the startup or the shutdown script runs.
+    #[must_use]
+    pub fn once_is_running(&self) -> bool {
+        self.runs.is_running(&Key::Once)
+    }
+
+    /// Called with an ended child before it is reaped. The result, if it was a tracking script.
+    pub fn ended(&mut self, pid: Pid, outcome: ScriptOutcome, now: Instant) -> Option<TrackingResult> {
+        let ended = self.runs.ended(pid, outcome, now)?;
+        match &ended.key {
+            Key::Tracking(name) => self.tracked(name, ended.outcome, &ended.output),
+            Key::Notify(object) => {
+                log_end(&format!("{}: ", name_of(object)), &ended);
+                self.start_next(object, now);
+                None
+            }
+            Key::FifoReader | Key::Once => {
+                log_end("", &ended);
+                None
+            }
+        }
+    }
+
+    /// A tracking script has a result: the log hears of it if it is not the same as the last.
+    fn tracked(&mut self, name: &str, outcome: ScriptOutcome, output: &str) -> Option<TrackingResult> {
+        if self.last.get(name) != Some(&outcome) {
+            if outcome.is_success() {
+                tracing::debug!("Script `{name}` now {}", describe(&outcome));
+            } else {
+                tracing::info!("Script `{name}` now {}{}", describe(&outcome), quote(output));
+            }
+            self.last.insert(name.into(), outcome.clone());
+        }
+        Some(TrackingResult { script: name.into(), outcome })
+    }
+
+    fn start_next(&mut self, object: &NotifyObject, now: Instant) {
+        while let Some((change, job)) = self.queues.next(object) {
+            match self.runs.start(Key::Notify(object.clone()), &job, None, now) {
+                Ok(()) => {
+                    tracing::debug!("{}: {}: started {}", name_of(object), change.state.word(), job.title());
+                    return;
+                }
+                Err(error) => tracing::error!("{}: {}: {error}", name_of(object), change.state.word()),
+            }
+        }
+    }
+
+    /// Whether every notify script of every change was run to its end.
+    #[must_use]
+    pub fn notified_everybody(&self) -> bool {
+        self.queues.is_empty()
+    }
+
+    /// Whether nothing runs.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// The router has ended: nobody waits for a tracking script any more.
+    pub fn end_tracking(&mut self, now: Instant) {
+        self.runs.terminate(now, |key| matches!(key, Key::Tracking(_)));
+    }
+
+    /// Everything that still runs is to end, and nothing new is started.
+    pub fn end_all(&mut self, now: Instant) {
+        self.queues.clear();
+        self.runs.terminate(now, |_| true);
+    }
+
+    /// Ends what has run for too long.
+    pub fn tick(&mut self, now: Instant) {
+        self.runs.tick(now);
+    }
+
+    /// When [`tick`](Self::tick) is due.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.runs.next_deadline()
+    }
+
+    /// The descriptors to poll for output.
+    pub fn outputs(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.runs.outputs()
+    }
+
+    /// Reads what scripts have written.
+    pub fn read_outputs(&mut self) {
+        self.runs.read_outputs();
+    }
+
+    /// See [`Runs::into_orphaned_outputs`].
+    #[must_use]
+    pub fn into_orphaned_outputs(self) -> Vec<OwnedFd> {
+        self.runs.into_orphaned_outputs()
+    }
+}
+
+/// A failed script is told with its last words, a good one only in detail.
+fn log_end(prefix: &str, ended: &Ended<Key>) {
+    let what = describe(&ended.outcome);
+    let (title, took) = (&ended.title, ended.took.as_secs_f32());
+    if ended.outcome.is_success() {
+        tracing::debug!("{prefix}{title}: {what} after {took:.3} s{}", quote(&ended.output));
+    } else {
+        tracing::warn!("{prefix}{title}: {what} after {took:.3} s{}", quote(&ended.output));
+    }
+}
+
+/// The last lines a script wrote, on one line.
+fn quote(output: &str) -> String {
+    let lines: Vec<&str> = output.lines().rev().take(5).collect();
+    match lines.is_empty() {
+        true => String::new(),
+        false => format!(": {}", lines.into_iter().rev().collect::<Vec<_>>().join(" | ")),
+    }
+}
+
+fn describe(outcome: &ScriptOutcome) -> String {
+    match outcome {
+        ScriptOutcome::Exited(status) => format!("exited with status {status}"),
+        ScriptOutcome::Signalled(signal) => format!("ended by signal {signal}"),
+        ScriptOutcome::TimedOut => "timed out".into(),
+        ScriptOutcome::NotStarted(why) => format!("not started: {why}"),
+    }
+}
+
+fn name_of(object: &NotifyObject) -> String {
+    match object {
+        NotifyObject::Instance(name) => format!("({name})"),
+        NotifyObject::Group(name) => format!("VRRP_Group({name})"),
+    }
+}
+
+/// `script "</path"`: good if the file can be opened. A FIFO does not make us wait.
+fn readable(path: &Path) -> ScriptOutcome {
+    match OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path) {
+        Ok(_) => ScriptOutcome::Exited(0),
+        Err(error) => ScriptOutcome::NotStarted(format!("{}: {error}", path.display())),
+    }
+}

@@ -1,0 +1,118 @@
+//! Phases of the supervisor's life, and its orderly end.
+//!
+//! ```text
+//! Starting ──▶ Running ──▶ Stopping ──▶ Notifying ──▶ Ending ──▶ exit
+//! startup      children     children     stop scripts  shutdown
+//! script       run          hand over    end           script
+//! ```
+//! Each arrow but the first two has a deadline, so that the end comes whatever hangs.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use super::Supervisor;
+use crate::frames::{ToDirector, ToRouter};
+
+/// Until children that do not hand over are killed, if `child_wait_time` does not say otherwise.
+const HAND_OVER: Duration = Duration::from_secs(5);
+
+/// Until notify scripts that still run at the end are told to end.
+const LAST_SCRIPTS: Duration = Duration::from_secs(15);
+
+/// Until scripts that were told to end are left alone: the whole ladder of TERM and KILL, and a little.
+const LADDER: Duration = Duration::from_secs(3);
+
+/// Where in its life the supervisor is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The startup script runs; it has its own timeout.
+    Starting,
+    /// Ordinary work.
+    Running,
+    /// The children hand over; they have their own deadline.
+    Stopping,
+    /// The last notify scripts run.
+    Notifying {
+        /// Until then.
+        until: Instant,
+    },
+    /// The shutdown script runs (with its own timeout), and scripts that were told to end do so.
+    Ending {
+        /// Until then.
+        until: Instant,
+    },
+}
+
+impl Phase {
+    /// Whether children are to be kept alive and scripts to be run.
+    #[must_use]
+    pub const fn is_running(self) -> bool {
+        matches!(self, Self::Running)
+    }
+
+    /// When to look again at the latest.
+    #[must_use]
+    pub const fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Starting | Self::Running | Self::Stopping => None,
+            Self::Notifying { until } | Self::Ending { until } => Some(until),
+        }
+    }
+}
+
+impl Supervisor {
+    /// Begins the orderly end, to exit with success.
+    pub(super) fn begin_stop(&mut self, now: Instant) {
+        self.begin_stop_with(0, now);
+    }
+
+    /// Begins the orderly end, to exit with this status.
+    pub(super) fn begin_stop_with(&mut self, status: u8, now: Instant) {
+        if !matches!(self.phase, Phase::Starting | Phase::Running) {
+            return;
+        }
+        self.status = status;
+        self.phase = Phase::Stopping;
+        self.service_manager.stopping();
+        self.router.send(&ToRouter::Shutdown);
+        self.director.send(&ToDirector::Shutdown);
+        let end = now + self.model.process.child_wait.unwrap_or(HAND_OVER);
+        self.router.must_end_by(end);
+        self.director.must_end_by(end);
+        self.scripts.end_tracking(now);
+    }
+
+    /// Goes on to the next phase where this one is over; the exit status after the last.
+    pub(super) fn advance_phase(&mut self, now: Instant) -> Option<ExitCode> {
+        match self.phase {
+            Phase::Starting if !self.scripts.once_is_running() => {
+                self.phase = Phase::Running;
+                self.start_children(now);
+            }
+            Phase::Stopping if !self.router.is_running() && !self.director.is_running() => {
+                self.phase = Phase::Notifying { until: now + LAST_SCRIPTS };
+                return self.advance_phase(now);
+            }
+            Phase::Notifying { until } if self.scripts.notified_everybody() || now >= until => {
+                self.scripts.end_all(now);
+                self.phase = Phase::Ending { until: now + LADDER };
+                if let Some(script) = &self.model.shutdown_script {
+                    self.scripts.start_once(script, now);
+                    let limit = script.timeout + LADDER;
+                    self.phase = Phase::Ending { until: now + limit };
+                }
+                return self.advance_phase(now);
+            }
+            Phase::Ending { until } if self.scripts.is_idle() || now >= until => {
+                tracing::info!("Stopped");
+                return Some(ExitCode::from(self.status));
+            }
+            Phase::Starting
+            | Phase::Running
+            | Phase::Stopping
+            | Phase::Notifying { .. }
+            | Phase::Ending { .. } => {}
+        }
+        None
+    }
+}

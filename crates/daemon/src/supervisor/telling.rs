@@ -1,0 +1,144 @@
+//! Events as log lines.
+//!
+//! The beginning of a line about a change of state is keepalived's, because people and programs look for it in logs
+//! (`(VI_1) Entering MASTER STATE`); what follows in parentheses is ours: why.
+
+use mainstay_core::router::{Cause, Event, Reason, State, Subject};
+use tracing::Level;
+
+/// How important an event is, and its line.
+#[must_use]
+pub fn line(event: &Event) -> (Level, String) {
+    let level = level(&event.reason);
+    let line = match (&event.subject, &event.reason) {
+        (Subject::Instance(name), Reason::StateChanged { to, cause, .. }) => instance_state(name, *to, cause),
+        (Subject::Group(name), Reason::StateChanged { to, cause, .. }) => {
+            format!("VRRP_Group({name}) Syncing instances to {to} state ({cause})")
+        }
+        (Subject::Instance(name), Reason::PriorityChanged { from, to }) => {
+            format!("({name}) Changing effective priority from {from} to {to}")
+        }
+        (Subject::Instance(name), Reason::LowerPriorityAdvert { source, priority }) => {
+            format!("({name}) Received advert from {source} with lower priority {priority}")
+        }
+        (Subject::Tracker(name), Reason::TrackerChanged { up, detail }) => tracker(name, *up, detail),
+        (Subject::Link(name), Reason::TrackerChanged { up, .. }) => {
+            format!("Netlink reports {name} {}", if *up { "up" } else { "down" })
+        }
+        (Subject::Node, reason) => reason.to_string(),
+        (Subject::Instance(name) | Subject::Group(name), reason) => format!("({name}) {reason}"),
+        (Subject::Tracker(name) | Subject::Link(name), reason) => format!("{name}: {reason}"),
+    };
+    (level, line)
+}
+
+fn instance_state(name: &str, to: State, cause: &Cause) -> String {
+    match (to, cause) {
+        (State::Backup, Cause::Started) => format!("({name}) Entering BACKUP STATE (init)"),
+        (State::Master | State::Backup | State::Fault, _) => {
+            format!("({name}) Entering {to} STATE ({cause})")
+        }
+        (State::Init, _) => format!("({name}) Stopped ({cause})"),
+    }
+}
+
+/// A tracker is named by kind and name: `script chk_nginx`.
+fn tracker(name: &str, up: bool, detail: &str) -> String {
+    let verdict = if up { "succeeded" } else { "failed" };
+    match name.split_once(' ') {
+        Some(("script", script)) => format!("VRRP_Script({script}) {verdict} ({detail})"),
+        Some(("file", file)) => format!("Track file {file} {verdict} ({detail})"),
+        Some(("process", process)) => format!("Track process {process} {verdict} ({detail})"),
+        Some(("interface", link)) => {
+            format!("Netlink reports {link} {} ({detail})", if up { "up" } else { "down" })
+        }
+        _ => format!("Tracker {name} {verdict} ({detail})"),
+    }
+}
+
+const fn level(reason: &Reason) -> Level {
+    match reason {
+        Reason::StateChanged { .. }
+        | Reason::PriorityChanged { .. }
+        | Reason::TrackerChanged { .. }
+        | Reason::Restored(_)
+        | Reason::Reloaded { .. } => Level::INFO,
+        Reason::LowerPriorityAdvert { .. }
+        | Reason::PacketsRejected { .. }
+        | Reason::PeerMismatch { .. }
+        | Reason::LoopLate(_) => Level::WARN,
+        Reason::Refused { .. } => Level::ERROR,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::time::Duration;
+
+    use mainstay_core::time::Instant;
+
+    use super::*;
+
+    fn told(subject: Subject, reason: Reason) -> String {
+        line(&Event { at: Instant::ZERO, subject, reason }).1
+    }
+
+    fn changed(to: State, cause: Cause) -> Reason {
+        Reason::StateChanged { from: State::Init, to, cause }
+    }
+
+    #[test]
+    fn state_changes_begin_with_keepalived_s_words_and_end_with_the_reason() {
+        let instance = || Subject::Instance("VI_1".into());
+        let silence = Duration::from_millis(3609);
+        let source = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+        let cases = [
+            (changed(State::Backup, Cause::Started), "(VI_1) Entering BACKUP STATE (init)"),
+            (
+                changed(State::Master, Cause::NoAdvertFor { silence }),
+                "(VI_1) Entering MASTER STATE (no advert for 3.609 s)",
+            ),
+            (
+                changed(State::Backup, Cause::HigherPriority { source, priority: 150 }),
+                "(VI_1) Entering BACKUP STATE (master 192.0.2.1 has higher priority 150)",
+            ),
+            (
+                changed(State::Fault, Cause::InterfaceDown("eth0".into())),
+                "(VI_1) Entering FAULT STATE (interface eth0 is down or absent)",
+            ),
+        ];
+        for (reason, expected) in cases {
+            assert_eq!(told(instance(), reason), expected);
+        }
+    }
+
+    #[test]
+    fn a_sync_group_is_told_as_keepalived_tells_it() {
+        let reason = changed(State::Master, Cause::SyncGroup("VI_1".into()));
+        assert_eq!(
+            told(Subject::Group("G1".into()), reason),
+            "VRRP_Group(G1) Syncing instances to MASTER state (its sync group moves with VI_1)"
+        );
+    }
+
+    #[test]
+    fn trackers_are_told_by_kind() {
+        let changed = |up| Reason::TrackerChanged { up, detail: "exited with status 1".into() };
+        let script = || Subject::Tracker("script chk".into());
+        assert_eq!(told(script(), changed(false)), "VRRP_Script(chk) failed (exited with status 1)");
+        assert_eq!(told(script(), changed(true)), "VRRP_Script(chk) succeeded (exited with status 1)");
+        assert_eq!(told(Subject::Link("eth0".into()), changed(false)), "Netlink reports eth0 down");
+    }
+
+    #[test]
+    fn everything_else_names_its_subject_and_says_its_reason() {
+        let refused = Reason::Refused { operation: "add address 192.0.2.9/24 dev eth0".into(), errno: 1 };
+        let event = Event { at: Instant::ZERO, subject: Subject::Instance("VI_1".into()), reason: refused };
+        let (level, text) = line(&event);
+        assert_eq!(level, Level::ERROR);
+        assert_eq!(text, "(VI_1) the kernel refused to add address 192.0.2.9/24 dev eth0 (errno 1)");
+        let late = Reason::LoopLate(Duration::from_millis(1500));
+        assert_eq!(told(Subject::Node, late), "our own loop was 1.500 s late");
+    }
+}
