@@ -4,6 +4,7 @@
 //! the arguments it needs, and with a block exactly if it takes one. What was not so was reported and left out.
 
 mod build;
+mod check;
 
 use std::fmt;
 

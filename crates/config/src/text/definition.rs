@@ -60,20 +60,17 @@ pub(crate) struct Unfinished {
 
 impl Unfinished {
     /// Adds one line, already without its comment; gives true if it was the last one.
-    pub fn add(&mut self, line: Line<'_>) -> bool {
-        match line.text.strip_suffix('\\').map(str::len) {
-            Some(length) => {
-                let line = line.part(0, length).trimmed();
-                if !line.text.is_empty() {
-                    self.rest.push(line.into_owned());
-                }
-                false
-            }
-            None => {
-                self.rest.push(line.into_owned());
-                true
-            }
+    ///
+    /// `goes_on`: the backslash is behind a comment.
+    pub fn add(&mut self, line: Line<'_>, goes_on: bool) -> bool {
+        let (line, last) = match line.text.strip_suffix('\\').map(str::len) {
+            Some(length) => (line.part(0, length).trimmed(), false),
+            None => (line, !goes_on),
+        };
+        if !line.text.is_empty() {
+            self.rest.push(line.into_owned());
         }
+        last
     }
 
     /// The value that came out.

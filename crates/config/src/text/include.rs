@@ -48,11 +48,11 @@ impl Checks {
     }
 }
 
-/// An include line: which checks its own word adds, and where its pattern starts.
-pub(crate) fn parse(text: &str) -> Option<(Checks, usize)> {
+/// An include line: which checks its own word adds, and where its pattern starts, if it has one.
+pub(crate) fn parse(text: &str) -> Option<(Checks, Option<usize>)> {
     let after = text.strip_prefix("include")?;
     let none = Checks::default();
-    let end = after.find([' ', '\t'])?;
+    let end = after.find([' ', '\t']).unwrap_or(after.len());
     let added = match &after[..end] {
         "" => none,
         "r" => Checks { read: true, ..none },
@@ -63,7 +63,7 @@ pub(crate) fn parse(text: &str) -> Option<(Checks, usize)> {
         _ => return None,
     };
     let pattern = text.len() - after[end..].trim_ascii_start().len();
-    (pattern < text.len()).then_some((added, pattern))
+    Some((added, (pattern < text.len()).then_some(pattern)))
 }
 
 impl std::ops::BitOr for Checks {

@@ -1,8 +1,13 @@
 //! TEXT: the lines of a configuration, through the pipeline of keepalived's language, in its order.
 //!
-//! 1. [`comment`]: `#` and `!`. 2. [`condition`]: `@id`. 3. [`definition`]: `$NAME=`. 4. [`sequence`]: `~SEQ`, `~LST`.
-//! 5. [`replace`]: `$NAME`, `${NAME}`. 6. [`include`]. 7. [`brace`]: blocks. 8. [`words`]: done by the receiver, since
-//! it depends on the keyword.
+//! 1. Comments (module [`comment`]): `#` and `!`.
+//! 2. Conditions ([`condition`]): `@id`.
+//! 3. Definitions ([`definition`]): `$NAME=`.
+//! 4. Repetitions ([`sequence`]): `~SEQ`, `~LST`.
+//! 5. Parameters ([`replace`]): `$NAME`, `${NAME}`.
+//! 6. Files ([`include`]).
+//! 7. Blocks ([`brace`]).
+//! 8. Words ([`words`]): done by the receiver, since it depends on the keyword.
 //!
 //! Everything is bounded: depth, length of a line, number of lines. The bounds are far above what real files need, and
 //! reaching one is a diagnostic.
@@ -184,6 +189,8 @@ impl Reader<'_> {
         if line.text.len() > KEEPALIVED_LINE {
             self.long(line.whole());
         }
+        let line = self.without_foreign_blanks(line);
+        let comment_goes_on = line.text.trim_ascii_end().ends_with('\\');
         let stripped = comment::strip(line, false);
         if let Some(offset) = stripped.unbalanced_quote {
             let end = stripped.line.text.len();
@@ -193,20 +200,59 @@ impl Reader<'_> {
             );
         }
         let line = stripped.line;
-        // DIFFERS: keepalived 2.4.3 ends a definition at a line that is only a comment, and 2.2.7 did not.
-        if line.text.is_empty() {
-            return;
-        }
-        if let Some((unfinished, _)) = &mut self.unfinished {
-            if unfinished.add(line) {
-                if let Some((unfinished, _)) = self.unfinished.take() {
-                    let (name, value) = unfinished.finish();
-                    self.definitions.set_value(&name, value);
-                }
+        let Some((unfinished, _)) = &mut self.unfinished else {
+            if !line.text.is_empty() {
+                self.line(line, false);
             }
             return;
+        };
+        let goes_on = comment_goes_on && !line.text.ends_with('\\');
+        if goes_on {
+            // DIFFERS: keepalived 2.4.3 takes the backslash for a part of the comment; 2.2.7 did as we do.
+            self.diagnostics.push(
+                Diagnostic::warning(
+                    Class::Complaint,
+                    "comment-in-definition",
+                    "a comment inside a definition of several lines",
+                )
+                .at(line.whole())
+                .because("Mainstay goes on with the next line; keepalived 2.4 ends the definition here"),
+            );
+        } else if line.text.is_empty() {
+            return;
         }
-        self.line(line, false);
+        if unfinished.add(line, goes_on)
+            && let Some((unfinished, _)) = self.unfinished.take()
+        {
+            let (name, value) = unfinished.finish();
+            self.definitions.set_value(&name, value);
+        }
+    }
+
+    /// DIFFERS: a no-break space, copied from a web page, is a blank; to keepalived it is a letter.
+    fn without_foreign_blanks<'text>(&mut self, line: Line<'text>) -> Line<'text> {
+        const NO_BREAK: &str = "\u{a0}";
+        // Only ASCII can be searched this fast, and nearly all lines are ASCII.
+        if line.text.is_ascii() || !line.text.contains(NO_BREAK) {
+            return line;
+        }
+        let comment = line.text.find(['#', '!']).unwrap_or(line.text.len());
+        let mut composer = line::Composer::new(&line);
+        let mut from = 0;
+        for (at, _) in line.text.match_indices(NO_BREAK) {
+            composer.copy(&line, from, at);
+            composer.replace(&line, at, at + NO_BREAK.len(), " ");
+            from = at + NO_BREAK.len();
+            if at < comment {
+                self.diagnostics.push(
+                    Diagnostic::warning(Class::Complaint, "no-break-space", "a no-break space (U+00A0)")
+                        .at(line.span(at, from))
+                        .because("Mainstay reads it as a blank; to keepalived it is a part of the word"),
+                );
+            }
+        }
+        composer.copy(&line, from, line.text.len());
+        composer.finish(&line)
     }
 
     /// DIFFERS: keepalived drops the line. The limit is no meaning, so we take it and say so.
@@ -229,30 +275,29 @@ impl Reader<'_> {
                 None => return,
             }
         }
-        if line.text.starts_with('$') {
-            if let Some((name, value)) = definition::parse(&line.text) {
-                match value.strip_suffix('\\') {
-                    Some(first) => {
-                        let (name, first) = (name.to_owned(), first.trim_ascii_end().to_owned());
-                        self.unfinished = Some((Unfinished { name, first, rest: Vec::new() }, line.whole()));
-                    }
-                    None => self.definitions.set(name, value),
+        if let Some((name, value)) = definition::parse(&line.text) {
+            match value.strip_suffix('\\') {
+                Some(first) => {
+                    let (name, first) = (name.to_owned(), first.trim_ascii_end().to_owned());
+                    self.unfinished = Some((Unfinished { name, first, rest: Vec::new() }, line.whole()));
                 }
-                return;
+                None => self.definitions.set(name, value),
             }
+            return;
         }
         if line.text.starts_with('~') && self.repetition(&line) {
             return;
         }
-        if !replaced && line.text.contains('$') {
-            if let Some((line, rest)) = self.replaced(&line) {
-                // DIFFERS: keepalived does not look for `~SEQ` in what came out of a parameter.
-                self.line(comment::strip(line, true).line, true);
-                for (name, lines) in rest {
-                    self.value(&name, &lines);
-                }
-                return;
+        if !replaced
+            && line.text.contains('$')
+            && let Some((line, rest)) = self.replaced(&line)
+        {
+            // DIFFERS: keepalived does not look for `~SEQ` in what came out of a parameter.
+            self.line(comment::strip(line, true).line, true);
+            for (name, lines) in rest {
+                self.value(&name, &lines);
             }
+            return;
         }
         if line.text.starts_with("include") && self.include(&line) {
             return;
@@ -399,8 +444,11 @@ impl Reader<'_> {
                     return;
                 }
                 let message = format!("`{}` is not defined", &line.text[from..to]);
-                let diagnostic = Diagnostic::warning(Class::Silent, "undefined-parameter", message)
-                    .because("it is left as it is");
+                // keepalived takes the braces of an unknown `${NAME}` for a block.
+                let braced = !quoted && line.text[from..to].starts_with("${");
+                let class = if braced { Class::Complaint } else { Class::Silent };
+                let diagnostic =
+                    Diagnostic::warning(class, "undefined-parameter", message).because("it is left as it is");
                 match near {
                     Some(near) => diagnostic.suggest(near),
                     None => diagnostic,
@@ -495,7 +543,21 @@ impl Reader<'_> {
             self.include_check(line);
             return false;
         }
-        let Some((added, from)) = include::parse(&line.text) else { return false };
+        let (added, from) = match include::parse(&line.text) {
+            Some((_, None)) => {
+                self.diagnostics.push(
+                    Diagnostic::error(
+                        Class::Complaint,
+                        "missing-argument",
+                        format!("`{}` needs a file name", line.text),
+                    )
+                    .at(line.whole()),
+                );
+                return true;
+            }
+            Some((added, Some(from))) => (added, from),
+            None => return false,
+        };
         if self.exhausted {
             return true;
         }
@@ -608,6 +670,16 @@ impl Reader<'_> {
             if let (Some("random_seed"), Some(Ok(seed))) = (words.next(), words.next().map(str::parse)) {
                 self.random = Random::new(seed);
             }
+        }
+        if let Some(at) = line.text.find("{{").filter(|at| !line.text[..*at].contains('"')) {
+            self.diagnostics.push(
+                Diagnostic::warning(
+                    Class::Silent,
+                    "template",
+                    "`{{` looks like a template that was not filled in",
+                )
+                .at(line.span(at, at + 2)),
+            );
         }
         let (receiver, diagnostics) = (&mut *self.receiver, &mut *self.diagnostics);
         brace::split(&line.text, |part| match part {

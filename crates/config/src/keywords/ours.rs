@@ -1,0 +1,52 @@
+//! Words of Mainstay's own, written `@mainstay WORD ...` or bare.
+//!
+//! keepalived skips a line that starts with `@mainstay`, so one file serves both daemons.
+
+use super::shape::{Kind::*, Shape::*};
+use super::{Keyword, row};
+
+/// In `global_defs`.
+#[rustfmt::skip]
+pub(super) static GLOBAL: &[Keyword] = &[
+    row("realtime", One(Text), "on|off|1..99", "off", "core/scheduling",
+        "Run the router with SCHED_RR and locked memory; `on` takes priority 50").ours(),
+    row("vip_lease", Boolean, "[BOOL]", "off", "vrrp/lease",
+        "The kernel withdraws the addresses unless the router renews them").planned(),
+    row("mismatch_policy", OneOf(&["alarm", "ignore"]), "alarm|ignore", "alarm", "vrrp",
+        "What to do about a peer that is alive but speaks differently").planned(),
+    row("metrics_listen", One(Text), "ADDR:PORT", "off", "metrics",
+        "Serve Prometheus metrics here").planned(),
+    row("web_listen", One(Text), "ADDR:PORT", "off", "web",
+        "Serve the status page here").planned(),
+    row("record", One(Path), "PATH", "off", "core",
+        "Record every input, to replay an incident in the simulator").planned(),
+    row("panic_threshold", Number(0, 100), "0..100", "0", "checkers",
+        "Below this share of good real servers (in %) use all of them").planned(),
+];
+
+/// In `vrrp_instance`.
+#[rustfmt::skip]
+pub(super) static INSTANCE: &[Keyword] = &[
+    row("vip_lease", Boolean, "[BOOL]", "global", "vrrp/lease",
+        "The kernel withdraws the addresses unless the router renews them").planned(),
+    row("heartbeat_path", Between(1, 2), "IF [ADDR]", "none", "vrrp",
+        "A further path to the peers; promotion needs silence on every path").planned(),
+    row("mismatch_policy", OneOf(&["alarm", "ignore"]), "alarm|ignore", "global", "vrrp",
+        "What to do about a peer that is alive but speaks differently").planned(),
+    row("probe_before_take", Boolean, "[BOOL]", "off", "vrrp",
+        "Ask the link for another holder of the address before taking it").planned(),
+];
+
+/// In `virtual_server`.
+#[rustfmt::skip]
+pub(super) static VIRTUAL_SERVER: &[Keyword] = &[
+    row("panic_threshold", Number(0, 100), "0..100", "global", "checkers",
+        "Below this share of good real servers (in %) use all of them").planned(),
+];
+
+/// In `SSL_GET`.
+#[rustfmt::skip]
+pub(super) static HTTP_GET: &[Keyword] = &[
+    row("tls_verify", Boolean, "[BOOL]", "off", "checkers/http",
+        "Check the server's certificate").planned(),
+];
