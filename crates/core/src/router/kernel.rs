@@ -49,6 +49,7 @@ impl Kernel {
                     change_at: known.change_at,
                     addresses: Vec::new(),
                 };
+                let _ = self.names.insert(kept.link.name.clone(), link.index);
                 let _ = self.links.insert(link.index, kept);
             }
             let _ = self.change_link(now, link);
