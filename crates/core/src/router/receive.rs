@@ -104,23 +104,7 @@ impl Router {
         actions: &mut Actions,
     ) {
         if let Some(id) = id {
-            let counters = &mut self.instances[id].counters;
-            *match rejection {
-                Rejection::Truncated | Rejection::Length => &mut counters.packet_length_errors,
-                Rejection::Ttl => &mut counters.ttl_errors,
-                Rejection::Version => &mut counters.version_errors,
-                Rejection::Type => &mut counters.invalid_type,
-                Rejection::Checksum => &mut counters.checksum_errors,
-                Rejection::Interval => &mut counters.advert_interval_errors,
-                Rejection::AuthTypeUnknown => &mut counters.invalid_auth_type,
-                Rejection::AuthTypeMismatch => &mut counters.auth_type_mismatch,
-                Rejection::AuthFailed => &mut counters.auth_failures,
-                Rejection::NoAddress | Rejection::LinkLocal => &mut counters.address_list_errors,
-                Rejection::Vrid
-                | Rejection::Destination
-                | Rejection::UnknownPeer
-                | Rejection::OwnerIgnores => &mut counters.other_errors,
-            } += 1;
+            rejection.count_in(&mut self.instances[id].counters);
         }
         let key = Key { instance: id, source: Some(source), noise: Noise::Rejected(rejection) };
         if let Some((key, count)) = self.limits.admit(now, key) {

@@ -279,6 +279,7 @@ impl Router {
         }
         self.deadlines.reset(self.instances.len());
         for id in 0..self.instances.len() {
+            self.instances[id].ask_group_again();
             self.hint(id);
         }
     }

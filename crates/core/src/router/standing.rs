@@ -111,14 +111,12 @@ impl Router {
         own
     }
 
-    /// Whether nothing keeps any member of its group from being master.
-    pub(super) fn group_can_be_master(&self, id: usize) -> bool {
-        self.group_of[id].is_none_or(|group| {
-            self.groups[group]
-                .members
-                .iter()
-                .all(|member| matches!(self.instances[*member].state(), State::Backup | State::Master))
-        })
+    /// Whether every other member of its group is master or would be.
+    ///
+    /// While one member hears a better master, the others wait although theirs is silent: if the group moved, that
+    /// member would have to yield at once and take the group back, again and again.
+    pub(super) fn group_wants_to_be_master(&self, id: usize) -> bool {
+        self.others(id).into_iter().all(|member| self.instances[member].wants_to_be_master())
     }
 
     fn own_standing(&self, id: usize) -> Standing {

@@ -39,14 +39,17 @@ impl Router {
             self.change(now, id, State::Backup, Cause::Started, actions);
             return;
         }
-        if !self.group_can_be_master(id) {
-            self.instances[id].wait_again(now);
+        if !self.group_wants_to_be_master(id) {
+            self.instances[id].wait_for_group();
             return;
         }
-        self.change(now, id, State::Master, cause, actions);
         let name = self.instances[id].plan.name.clone();
-        for member in self.others(id) {
-            if self.instances[member].state() == State::Backup {
+        let members =
+            self.group_of[id].map_or_else(|| Vec::from([id]), |group| self.groups[group].members.clone());
+        for member in members {
+            if member == id {
+                self.change(now, id, State::Master, cause.clone(), actions);
+            } else if self.instances[member].state() == State::Backup {
                 self.change(now, member, State::Master, Cause::SyncGroup(name.clone()), actions);
             }
         }
@@ -67,7 +70,7 @@ impl Router {
     }
 
     /// The other members of its sync group.
-    fn others(&self, id: usize) -> Vec<usize> {
+    pub(super) fn others(&self, id: usize) -> Vec<usize> {
         let members =
             self.group_of[id].map(|group| self.groups[group].members.as_slice()).unwrap_or_default();
         members.iter().copied().filter(|member| *member != id).collect()

@@ -77,7 +77,13 @@ pub struct Instance {
 #[derive(Debug)]
 enum Machine {
     Init,
-    Backup { master_down_timer: Instant, preempt_at: Option<Instant>, ending: MasterEnd },
+    Backup {
+        master_down_timer: Instant,
+        preempt_at: Option<Instant>,
+        ending: MasterEnd,
+        /// The timer has fired, and the sync group is not ready to be master.
+        waits_for_group: bool,
+    },
     Master(Mastership),
     Fault,
 }
@@ -202,6 +208,12 @@ impl Instance {
         }
     }
 
+    /// Whether it is master, or would be if its sync group were ready.
+    #[must_use]
+    pub const fn wants_to_be_master(&self) -> bool {
+        matches!(self.machine, Machine::Master(_) | Machine::Backup { waits_for_group: true, .. })
+    }
+
     /// Whether its base priority says that it owns the addresses.
     #[must_use]
     pub const fn is_owner(&self) -> bool {
@@ -219,6 +231,7 @@ impl Instance {
     pub fn deadline(&self) -> Option<Instant> {
         match &self.machine {
             Machine::Init | Machine::Fault => None,
+            Machine::Backup { waits_for_group: true, .. } => None,
             Machine::Backup { master_down_timer, .. } => Some(*master_down_timer),
             Machine::Master(master) => Some(
                 master

@@ -47,7 +47,13 @@ impl Instance {
         }
         let (skew, down) = (self.skew_time(), self.master_down_interval());
         self.last_heard = Some(LastHeard { at: now, source: heard.source, priority: heard.priority });
-        let Machine::Backup { master_down_timer, preempt_at, ending } = &mut self.machine else { return };
+        let Machine::Backup { master_down_timer, preempt_at, ending, waits_for_group } = &mut self.machine
+        else {
+            return;
+        };
+        if verdict != ToBackup::Ignored {
+            *waits_for_group = false;
+        }
         match verdict {
             ToBackup::MasterResigned => {
                 *master_down_timer = now + skew;
@@ -72,11 +78,18 @@ impl Instance {
         }
     }
 
-    /// Waits the whole master-down interval again: its sync group cannot be master now.
-    pub fn wait_again(&mut self, now: Instant) {
-        let wait = self.master_down_interval();
-        if let Machine::Backup { master_down_timer, .. } = &mut self.machine {
-            *master_down_timer = now + wait;
+    /// Its timer has fired, but its sync group is not ready to be master: it waits for the last member, or for an
+    /// advert that starts the timer again.
+    pub const fn wait_for_group(&mut self) {
+        if let Machine::Backup { waits_for_group, .. } = &mut self.machine {
+            *waits_for_group = true;
+        }
+    }
+
+    /// Its sync group may have changed: the timer that has fired counts again.
+    pub const fn ask_group_again(&mut self) {
+        if let Machine::Backup { waits_for_group, .. } = &mut self.machine {
+            *waits_for_group = false;
         }
     }
 

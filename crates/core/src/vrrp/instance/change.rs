@@ -21,8 +21,12 @@ impl Instance {
         }
         let wait = owner_waits_for.unwrap_or_else(|| self.master_down_interval());
         self.leave();
-        self.machine =
-            Machine::Backup { master_down_timer: from + wait, preempt_at: None, ending: MasterEnd::Silence };
+        self.machine = Machine::Backup {
+            master_down_timer: from + wait,
+            preempt_at: None,
+            ending: MasterEnd::Silence,
+            waits_for_group: false,
+        };
         self.since = now;
         self.cause = cause;
     }
