@@ -3,19 +3,28 @@
 //! TEXT -> TREE -> MODEL. [`load`] never gives up: it returns a model and all diagnostics.
 
 pub mod diagnostic;
+pub mod files;
 pub mod keywords;
+mod lower;
 pub mod model;
 pub mod source;
 mod suggest;
 pub mod text;
 pub mod tree;
+#[cfg(test)]
+#[path = "../tests/world/mod.rs"]
+mod world;
+
+#[cfg(test)]
+extern crate self as mainstay_config;
 
 pub use diagnostic::{Class, Diagnostic, Diagnostics, Severity};
+pub use files::{FileFacts, FileKind};
 pub use model::Model;
 pub use source::Sources;
 pub use tree::{Span, Statement, Word};
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a configuration file came to.
 #[derive(Debug)]
@@ -40,6 +49,27 @@ pub trait Host {
     fn node_name(&self) -> String;
     /// An environment variable.
     fn environment(&self, name: &str) -> Option<String>;
+
+    /// User and group this process runs as: who runs scripts when nobody else is named.
+    fn identity(&self) -> (u32, u32) {
+        files::own_identity()
+    }
+    /// What stands at a path; a symbolic link is itself.
+    fn file(&self, path: &Path) -> Option<FileFacts> {
+        FileFacts::of(path)
+    }
+    /// A path without symbolic links; `None` if it leads nowhere.
+    fn real_path(&self, path: &Path) -> Option<PathBuf> {
+        path.canonicalize().ok()
+    }
+    /// The first `longest` bytes of a file (scripts and name tables, not the configuration).
+    fn read(&self, path: &Path, longest: u64) -> Option<Vec<u8>> {
+        files::read(path, longest)
+    }
+    /// What a directory holds, sorted.
+    fn list(&self, directory: &Path) -> Vec<PathBuf> {
+        files::list(directory)
+    }
 }
 
 /// What is known of an interface.
@@ -64,9 +94,8 @@ pub struct Options {
 #[must_use]
 pub fn load(path: &Path, options: &Options, host: &dyn Host) -> Loaded {
     let mut diagnostics = Diagnostics::default();
-    let (_statements, sources) = read_tree(path, options, host, &mut diagnostics);
-    // TREE -> MODEL: `lower::lower(&statements, path, options, host, &mut diagnostics)`.
-    let model = Model::default();
+    let (statements, sources) = read_tree(path, options, host, &mut diagnostics);
+    let model = lower::lower(&statements, host, &mut diagnostics);
     Loaded { model, diagnostics: diagnostics.finish(), sources }
 }
 

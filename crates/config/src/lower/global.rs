@@ -1,0 +1,539 @@
+//! `global_defs` and the words of the root: settings of the node, and the defaults of everything else.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mainstay_core::address::Family;
+use mainstay_core::router::plan::{AnnouncePlan, Version};
+
+use super::announce::{self, AnnounceDefaults};
+use super::commands::{self, Purpose};
+use super::values::{
+    LONGEST_TIMER, address, integer, is_multicast, link_name, number, required, seconds, switch,
+    whole_seconds,
+};
+use super::{Lowering, notify, scheduling};
+use crate::Host;
+use crate::model::TimedCommand;
+use crate::tree::{Statement, Word};
+
+/// What instances and other blocks take from `global_defs`.
+#[derive(Debug)]
+pub(crate) struct Defaults {
+    /// `default_interface`: for addresses that name none.
+    pub(crate) interface: String,
+    /// `vrrp_version`.
+    pub(crate) version: Option<Version>,
+    /// `vrrp_mcast_group4`.
+    pub(crate) group4: Ipv4Addr,
+    /// `vrrp_mcast_group6`.
+    pub(crate) group6: Ipv6Addr,
+    /// What was said about announcements.
+    pub(crate) said: AnnounceDefaults,
+    /// What comes of it.
+    pub(crate) announce: AnnouncePlan,
+    /// `vrrp_down_timer_adverts`.
+    pub(crate) down_timer_adverts: u8,
+    /// `vrrp_lower_prio_no_advert`.
+    pub(crate) lower_priority_no_advert: Option<bool>,
+    /// `vrrp_higher_prio_send_advert`.
+    pub(crate) higher_priority_send_advert: bool,
+    /// `vrrp_owner_ignore_adverts`.
+    pub(crate) owner_ignores_adverts: Option<bool>,
+    /// `vrrp_check_unicast_src`.
+    pub(crate) check_unicast_source: bool,
+    /// `vrrp_skip_check_adv_addr`.
+    pub(crate) skip_address_check: bool,
+    /// `vrrp_strict`.
+    pub(crate) strict: bool,
+    /// `v3_checksum_as_v2`.
+    pub(crate) checksum_without_pseudo_header: bool,
+    /// `smtp_alert`.
+    smtp_alert: Option<bool>,
+    /// `smtp_alert_vrrp`.
+    smtp_alert_vrrp: Option<bool>,
+    /// `iproute_usr_dir`.
+    pub(crate) iproute_distribution: Option<PathBuf>,
+    /// `iproute_etc_dir`.
+    pub(crate) iproute_administrator: Option<PathBuf>,
+    /// Instances that say themselves whether priority changes are told.
+    pub(crate) said_priority_changes: BTreeSet<String>,
+    /// Rules that were given a preference so far.
+    pub(crate) automatic_preferences: u32,
+    /// Scripts, read once it is known who runs them.
+    scripts: Vec<Statement>,
+    startup_timeout: Duration,
+    shutdown_timeout: Duration,
+    receive: scheduling::ReceiveBuffer,
+}
+
+impl Defaults {
+    /// keepalived's defaults for this node.
+    pub(crate) fn new(_host: &dyn Host) -> Self {
+        Self {
+            interface: "eth0".to_owned(),
+            version: None,
+            group4: Ipv4Addr::new(224, 0, 0, 18),
+            group6: Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12),
+            said: AnnounceDefaults::default(),
+            announce: AnnouncePlan::default(),
+            down_timer_adverts: 3,
+            lower_priority_no_advert: None,
+            higher_priority_send_advert: false,
+            owner_ignores_adverts: None,
+            check_unicast_source: false,
+            skip_address_check: false,
+            strict: false,
+            checksum_without_pseudo_header: false,
+            smtp_alert: None,
+            smtp_alert_vrrp: None,
+            iproute_distribution: None,
+            iproute_administrator: None,
+            said_priority_changes: BTreeSet::new(),
+            automatic_preferences: 0,
+            scripts: Vec::new(),
+            startup_timeout: Duration::from_secs(10),
+            shutdown_timeout: Duration::from_secs(10),
+            receive: scheduling::ReceiveBuffer::default(),
+        }
+    }
+
+    /// The group adverts of a family go to.
+    pub(crate) const fn group(&self, family: Family) -> IpAddr {
+        match family {
+            Family::V4 => IpAddr::V4(self.group4),
+            Family::V6 => IpAddr::V6(self.group6),
+        }
+    }
+
+    /// `smtp_alert` of an instance or group that does not say.
+    pub(crate) fn smtp_alert(&self) -> bool {
+        self.smtp_alert_vrrp.or(self.smtp_alert).unwrap_or(false)
+    }
+}
+
+/// Lowers a word that stands at the root of the file.
+pub(crate) fn root_word(lowering: &mut Lowering<'_>, statement: &Statement) {
+    match statement.keyword() {
+        "net_namespace" => lowering.model.process.net_namespace = name(lowering, statement),
+        "net_namespace_ipvs" | "namespace_with_ipsets" => {
+            lowering.report.not_yet(statement.span(), statement.keyword(), "there is no IPVS yet");
+        }
+        "instance" => lowering.model.process.instance = name(lowering, statement),
+        "use_pid_dir" => lowering.model.process.use_pid_directory = true,
+        "child_wait_time" => {
+            if let Some(word) = required(&mut lowering.report, statement, "seconds") {
+                lowering.model.process.child_wait =
+                    whole_seconds(&mut lowering.report, word, 0..=i64::from(u32::MAX));
+            }
+        }
+        "linkbeat_use_polling" => lowering.report.not_yet(
+            statement.span(),
+            "linkbeat_use_polling",
+            "link state comes from the kernel's messages, which is as fast for every driver of today",
+        ),
+        _ => {}
+    }
+}
+
+/// Lowers one `global_defs`; there may be several.
+pub(crate) fn lower(lowering: &mut Lowering<'_>, block: &Statement) {
+    for statement in block.children() {
+        let handled = node(lowering, statement)
+            || vrrp(lowering, statement)
+            || scripts(lowering, statement)
+            || scheduling::word(lowering, statement)
+            || announce::global_word(lowering, statement);
+        if !handled {
+            elsewhere(lowering, statement);
+        }
+    }
+}
+
+/// Fills in what depends on the whole of `global_defs`.
+pub(crate) fn finish(lowering: &mut Lowering<'_>) {
+    if lowering.model.process.router_id.is_empty() {
+        lowering.model.process.router_id = lowering.host.node_name();
+    }
+    lowering.defaults.announce = lowering.defaults.said.plan();
+    lowering.model.process.receive_buffer = lowering.defaults.receive.bytes(lowering.host);
+    let statements = std::mem::take(&mut lowering.defaults.scripts);
+    for statement in &statements {
+        script(lowering, statement);
+    }
+}
+
+/// Settings of the node as a whole.
+fn node(lowering: &mut Lowering<'_>, statement: &Statement) -> bool {
+    let settings = &mut lowering.model.router.settings;
+    match statement.keyword() {
+        "router_id" => {
+            if let Some(id) = name(lowering, statement) {
+                lowering.model.process.router_id = id;
+            }
+        }
+        "default_interface" => {
+            if let Some(word) = complained(lowering, statement, "an interface")
+                && let Some(link) = link_name(&mut lowering.report, word)
+            {
+                lowering.defaults.interface = link;
+            }
+        }
+        "dynamic_interfaces" => {
+            settings.dynamic_interfaces = true;
+            if let Some(word) = statement.arguments().first()
+                && word.text != "allow_if_changes"
+            {
+                lowering
+                    .report
+                    .complain(
+                        "unknown-option",
+                        word.span,
+                        format!("`{word}` is not an option of dynamic_interfaces"),
+                    )
+                    .because("expected `allow_if_changes`");
+            }
+        }
+        "umask" => scheduling::umask(lowering, statement),
+        "reload_check_config" => lowering.model.process.reload_check_config = true,
+        "smtp_alert" => lowering.defaults.smtp_alert = switch(&mut lowering.report, statement),
+        "smtp_alert_vrrp" => lowering.defaults.smtp_alert_vrrp = switch(&mut lowering.report, statement),
+        "iproute_usr_dir" => lowering.defaults.iproute_distribution = path(lowering, statement),
+        "iproute_etc_dir" => lowering.defaults.iproute_administrator = path(lowering, statement),
+        "log_unknown_vrids" => settings.log_unknown_vrids = true,
+        "realtime" => scheduling::realtime(lowering, statement),
+        _ => return false,
+    }
+    true
+}
+
+/// Defaults of the instances.
+fn vrrp(lowering: &mut Lowering<'_>, statement: &Statement) -> bool {
+    let defaults = &mut lowering.defaults;
+    let report = &mut lowering.report;
+    match statement.keyword() {
+        "vrrp_version" => {
+            if let Some(word) = required(report, statement, "2 or 3") {
+                defaults.version = version(report, word);
+            }
+        }
+        "vrrp_mcast_group4" => {
+            if let Some(IpAddr::V4(group)) = group(lowering, statement, Family::V4) {
+                lowering.defaults.group4 = group;
+            }
+        }
+        "vrrp_mcast_group6" => {
+            if let Some(IpAddr::V6(group)) = group(lowering, statement, Family::V6) {
+                lowering.defaults.group6 = group;
+            }
+        }
+        "vrrp_down_timer_adverts" => {
+            if let Some(word) = required(report, statement, "a number")
+                && let Some(adverts) = number(report, word, 1..=100)
+            {
+                defaults.down_timer_adverts = adverts;
+            }
+        }
+        "vrrp_lower_prio_no_advert" => defaults.lower_priority_no_advert = switch(report, statement),
+        "vrrp_higher_prio_send_advert" => {
+            defaults.higher_priority_send_advert = switch(report, statement).unwrap_or(false);
+        }
+        "vrrp_owner_ignore_adverts" => defaults.owner_ignores_adverts = switch(report, statement),
+        "vrrp_check_unicast_src" => defaults.check_unicast_source = true,
+        "vrrp_skip_check_adv_addr" => {
+            defaults.skip_address_check = switch(report, statement).unwrap_or(false);
+        }
+        "vrrp_strict" => defaults.strict = switch(report, statement).unwrap_or(false),
+        // DIFFERS: keepalived ignores the value and switches it on in any case.
+        "v3_checksum_as_v2" => {
+            defaults.checksum_without_pseudo_header = switch(report, statement).unwrap_or(false);
+        }
+        "vrrp_notify_priority_changes" => {
+            lowering.model.router.settings.notify_priority_changes =
+                switch(report, statement).unwrap_or(false);
+        }
+        "vrrp_startup_delay" | "vrrp_delay_after_boot" => {
+            let shortest = Duration::from_millis(1);
+            if let Some(word) = required(report, statement, "seconds")
+                && let Some(delay) = seconds(report, word, shortest..=LONGEST_TIMER)
+            {
+                let settings = &mut lowering.model.router.settings;
+                if statement.keyword() == "vrrp_startup_delay" {
+                    settings.startup_delay = delay;
+                } else {
+                    settings.delay_after_boot = delay;
+                }
+            }
+        }
+        "vrrp_rx_bufs_policy" | "vrrp_rx_bufs_multiplier" => defaults.receive.word(report, statement),
+        _ => return false,
+    }
+    true
+}
+
+/// Scripts, and who runs them.
+fn scripts(lowering: &mut Lowering<'_>, statement: &Statement) -> bool {
+    match statement.keyword() {
+        "script_user" => {
+            if statement.arguments().is_empty() {
+                complained(lowering, statement, "a user");
+                lowering.commands.user = Some(None);
+            } else {
+                let who = statement.arguments();
+                lowering.commands.user = Some(commands::named_identity(lowering, who, Purpose::Check));
+            }
+        }
+        "enable_script_security" => lowering.commands.secure = true,
+        "use_symlink_paths" => {
+            lowering.commands.keep_links = switch(&mut lowering.report, statement).unwrap_or(false);
+        }
+        "startup_script_timeout" | "shutdown_script_timeout" => {
+            if let Some(word) = required(&mut lowering.report, statement, "seconds")
+                && let Some(timeout) = whole_seconds(&mut lowering.report, word, 1..=1000)
+            {
+                if statement.keyword() == "startup_script_timeout" {
+                    lowering.defaults.startup_timeout = timeout;
+                } else {
+                    lowering.defaults.shutdown_timeout = timeout;
+                }
+            }
+        }
+        "startup_script"
+        | "shutdown_script"
+        | "notify_fifo"
+        | "notify_fifo_script"
+        | "vrrp_notify_fifo"
+        | "vrrp_notify_fifo_script"
+        | "lvs_notify_fifo"
+        | "lvs_notify_fifo_script" => {
+            if complained(lowering, statement, "what to run").is_some() {
+                let twice =
+                    lowering.defaults.scripts.iter().any(|other| other.keyword() == statement.keyword());
+                if twice {
+                    lowering
+                        .report
+                        .complain(
+                            "duplicate-keyword",
+                            statement.span(),
+                            format!("`{}` is given twice", statement.keyword()),
+                        )
+                        .because("the first one counts");
+                } else {
+                    lowering.defaults.scripts.push(statement.clone());
+                }
+            }
+        }
+        _ => return false,
+    }
+    true
+}
+
+fn script(lowering: &mut Lowering<'_>, statement: &Statement) {
+    match statement.keyword() {
+        "startup_script" => {
+            let timeout = lowering.defaults.startup_timeout;
+            lowering.model.startup_script = commands::command(lowering, statement, Purpose::Notification)
+                .map(|command| TimedCommand { command, timeout });
+        }
+        "shutdown_script" => {
+            let timeout = lowering.defaults.shutdown_timeout;
+            lowering.model.shutdown_script = commands::command(lowering, statement, Purpose::Notification)
+                .map(|command| TimedCommand { command, timeout });
+        }
+        _ => notify::fifo(lowering, statement),
+    }
+}
+
+/// Words that are understood, and belong to parts of Mainstay that come later; the value is checked where it is simple.
+fn elsewhere(lowering: &mut Lowering<'_>, statement: &Statement) {
+    let keyword = statement.keyword();
+    let report = &mut lowering.report;
+    let range = match keyword {
+        "smtp_connect_timeout" => Some(0..=4294),
+        "min_auto_priority_delay" => Some(1..=10_000_000),
+        "nftables_priority" | "nftables_ipvs_priority" => Some(i64::from(i32::MIN)..=i64::from(i32::MAX)),
+        "nftables_ipvs_start_fwmark" | "random_seed" => Some(0..=i64::from(u32::MAX)),
+        "json_version" => Some(1..=2),
+        "vrrp_netlink_cmd_rcv_bufs"
+        | "vrrp_netlink_monitor_rcv_bufs"
+        | "process_monitor_rcv_bufs"
+        | "lvs_netlink_cmd_rcv_bufs"
+        | "lvs_netlink_monitor_rcv_bufs" => Some(0..=i64::from(u32::MAX)),
+        _ => None,
+    };
+    if let Some(range) = range
+        && let Some(word) = required(report, statement, "a number")
+    {
+        let value = integer(report, word, range);
+        if keyword == "smtp_connect_timeout" && value == Some(0) {
+            report
+                .complain("must-be-positive", word.span, "`smtp_connect_timeout` must be more than 0")
+                .because("1 second is used");
+        }
+    }
+    match keyword {
+        "smtp_server" => {
+            required(report, statement, "a host name or an address");
+            if let Some(port) = statement.arguments().get(1) {
+                integer(report, port, 1..=65535);
+            }
+        }
+        "notification_email" if statement.children().is_empty() => {
+            report.complain("empty-block", statement.span(), "`notification_email` names nobody");
+        }
+        "notification_email_from" | "snmp_socket" => {
+            complained(lowering, statement, "its value");
+        }
+        "smtp_alert_checker" | "rs_init_notifies" | "no_checker_emails" | "checker_log_all_failures" => {
+            switch(report, statement);
+        }
+        "lvs_sync_daemon" => lvs_sync_daemon(lowering, statement),
+        "lvs_timeouts" => lvs_timeouts(lowering, statement),
+        _ => {}
+    }
+    if let Some(instead) = instead(keyword) {
+        lowering
+            .report
+            .note("not-in-this-version", statement.span(), format!("not in this version: `{keyword}`"))
+            .because(instead);
+    }
+}
+
+/// What happens instead of the words of parts that come later.
+fn instead(keyword: &str) -> Option<&'static str> {
+    Some(match keyword {
+        "notification_email"
+        | "notification_email_from"
+        | "smtp_server"
+        | "smtp_helo_name"
+        | "smtp_connect_timeout"
+        | "smtp_alert_checker"
+        | "no_email_faults"
+        | "no_checker_emails" => "no mail is sent",
+        "lvs_timeouts"
+        | "lvs_flush"
+        | "lvs_flush_on_stop"
+        | "lvs_flush_onstop"
+        | "lvs_sync_daemon"
+        | "checker_log_all_failures"
+        | "rs_init_notifies"
+        | "nftables_ipvs"
+        | "nftables_ipvs_priority"
+        | "nftables_ipvs_start_fwmark" => "virtual servers are not served",
+        "vrrp_iptables" | "vrrp_ipsets" | "nftables" | "nftables_priority" | "nftables_ifindex"
+        | "nftables_counters" => "no firewall rules are made",
+        "vmac_prefix" | "vmac_addr_prefix" | "disable_local_igmp" => "no virtual MAC addresses are used",
+        "snmp_socket"
+        | "enable_traps"
+        | "enable_snmp_vrrp"
+        | "enable_snmp_keepalived"
+        | "enable_snmp_rfc"
+        | "enable_snmp_rfcv2"
+        | "enable_snmp_rfcv3"
+        | "enable_snmp_checker"
+        | "snmp_vs_stats_update_interval"
+        | "snmp_rs_stats_update_interval" => "there is no SNMP agent",
+        "enable_dbus" | "dbus_service_name" | "dbus_no_interface_name" => "there is no D-Bus service",
+        "reload_time_file" | "reload_repeat" | "reload_file" => "a reload comes with SIGHUP only",
+        "state_dump_file" | "stats_dump_file" | "json_dump_file" | "json_version" | "data_use_instance" => {
+            "no state is written to files"
+        }
+        "set_supplementary_groups" => "scripts have their user's primary group only",
+        "fifo_write_vrrp_states_on_reload" => "only changes are written",
+        _ => return None,
+    })
+}
+
+fn lvs_sync_daemon(lowering: &mut Lowering<'_>, statement: &Statement) {
+    complained(lowering, statement, "an interface");
+    let mut words = statement.arguments().iter().skip(1);
+    while let Some(word) = words.next() {
+        let range = match word.text.as_str() {
+            "id" => 0..=255,
+            "maxlen" => 1..=65507,
+            "port" => 1..=65535,
+            "ttl" => 1..=255,
+            _ => continue,
+        };
+        if let Some(value) = words.next() {
+            integer(&mut lowering.report, value, range);
+        }
+    }
+}
+
+fn lvs_timeouts(lowering: &mut Lowering<'_>, statement: &Statement) {
+    if statement.arguments().len() < 2 {
+        complained(
+            lowering,
+            &Statement { words: statement.words[..1].to_vec(), ..statement.clone() },
+            "a timeout",
+        );
+        return;
+    }
+    let mut words = statement.arguments().iter();
+    while let Some(word) = words.next() {
+        match (word.text.as_str(), words.as_slice().first()) {
+            ("tcp" | "tcpfin" | "udp", Some(value)) => {
+                words.next();
+                integer(&mut lowering.report, value, 0..=2_678_400);
+            }
+            _ => {
+                lowering
+                    .report
+                    .complain(
+                        "unknown-option",
+                        word.span,
+                        format!("`{word}` is not an option of lvs_timeouts"),
+                    )
+                    .because("expected tcp, tcpfin or udp with seconds");
+            }
+        }
+    }
+}
+
+/// `2` or `3`.
+pub(crate) fn version(report: &mut super::report::Report, word: &Word) -> Option<Version> {
+    match integer(report, word, 2..=3)? {
+        2 => Some(Version::V2),
+        _ => Some(Version::V3),
+    }
+}
+
+fn group(lowering: &mut Lowering<'_>, statement: &Statement, family: Family) -> Option<IpAddr> {
+    let word = required(&mut lowering.report, statement, "a multicast address")?;
+    let found = address(&word.text).filter(|group| Family::of(*group) == family && is_multicast(*group));
+    if found.is_none() {
+        lowering
+            .report
+            .complain("not-multicast", word.span, format!("`{word}` is not an {family} multicast address"))
+            .because("the default group is used");
+    }
+    found
+}
+
+fn path(lowering: &mut Lowering<'_>, statement: &Statement) -> Option<PathBuf> {
+    required(&mut lowering.report, statement, "a path").map(|word| PathBuf::from(&word.text))
+}
+
+/// A name whose absence is only complained about.
+fn name(lowering: &mut Lowering<'_>, statement: &Statement) -> Option<String> {
+    complained(lowering, statement, "a name").map(|word| word.text.clone())
+}
+
+/// The word after a keyword whose absence is only complained about.
+fn complained<'s>(lowering: &mut Lowering<'_>, statement: &'s Statement, what: &str) -> Option<&'s Word> {
+    let word = statement.arguments().first();
+    if word.is_none() {
+        lowering
+            .report
+            .complain(
+                "missing-value",
+                statement.span(),
+                format!("`{}` is missing {what}", statement.keyword()),
+            )
+            .because("it is ignored");
+    }
+    word
+}

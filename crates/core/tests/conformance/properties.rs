@@ -1,0 +1,194 @@
+//! Whatever happens in whatever order, these hold.
+
+use mainstay_core::router::{Router, Socket};
+use proptest::prelude::*;
+
+use super::harness::*;
+
+/// Something that happens to a node.
+#[derive(Debug, Clone)]
+enum Happening {
+    Wait(u64),
+    Stall(u64),
+    Hear { priority: u8, from_higher: bool, interval_cs: u16, vrid: u8 },
+    Damage(Vec<u8>),
+    Link { eth1: bool, running: bool },
+    Script(u8),
+    File(i64),
+    Process(u32),
+    Removed,
+    Refused,
+    Reload(u8),
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    use Happening::*;
+    prop_oneof![
+        6 => (1..5000_u64).prop_map(Wait),
+        1 => (1..20_000_u64).prop_map(Stall),
+        8 => (any::<u8>(), any::<bool>(), 1..500_u16, 10..12_u8).prop_map(|(priority, from_higher, interval_cs, vrid)| {
+            Hear { priority, from_higher, interval_cs, vrid }
+        }),
+        1 => prop::collection::vec(any::<u8>(), 0..40).prop_map(Damage),
+        3 => (any::<bool>(), any::<bool>()).prop_map(|(eth1, running)| Link { eth1, running }),
+        3 => (0..2_u8).prop_map(Script),
+        1 => (-300..300_i64).prop_map(File),
+        1 => (0..3_u32).prop_map(Process),
+        1 => Just(Removed),
+        1 => Just(Refused),
+        1 => (0..4_u8).prop_map(Reload),
+    ]
+}
+
+/// A group, an instance of its own, and one of everything to follow.
+fn some_plan(variant: u8) -> Plan {
+    let first = instance("VI_1").tracks(track_script("chk", if variant & 1 == 0 { -30 } else { 0 }));
+    let second =
+        instance("VI_2").vrid(11).on("eth1").addresses(&["198.51.100.1"]).tracks(track_file("load", 1));
+    let third = instance("VI_3").vrid(12).addresses(&["192.0.2.3"]).tracks(track_process("nginx", 0));
+    let third = if variant & 2 == 0 { third } else { third.nopreempt() };
+    let all = plan().instance(first).instance(second).instance(third);
+    all.group(group("VG", &["VI_1", "VI_2"]))
+        .script(script("chk"))
+        .file(file("load"))
+        .process(process("nginx"))
+}
+
+fn happen(node: &mut Node, happening: &Happening) {
+    match *happening {
+        Happening::Wait(milliseconds) => node.advance(ms(milliseconds)),
+        Happening::Stall(milliseconds) => node.stall(ms(milliseconds)),
+        Happening::Hear { priority, from_higher, interval_cs, vrid } => {
+            let heard = advert().priority(priority).interval(ms(10 * u64::from(interval_cs))).vrid(vrid);
+            let heard = if from_higher { heard.from("192.0.2.253") } else { heard };
+            node.hear(if vrid == 11 { heard.on(ETH1).addresses(&["198.51.100.1"]) } else { heard });
+        }
+        Happening::Damage(ref payload) => {
+            let payload = payload.clone();
+            node.hear(advert().damaged(|bytes| bytes.splice(2.min(payload.len()).., payload).for_each(drop)));
+        }
+        Happening::Link { eth1, running } => node.set_link(if eth1 { "eth1" } else { "eth0" }, running),
+        Happening::Script(status) => node.finish_script("chk", status),
+        Happening::File(value) => node.read_file("load", value),
+        Happening::Process(count) => node.count_processes("nginx", count),
+        Happening::Removed => {
+            if node.has("192.0.2.1") {
+                node.somebody_removes(ETH0, "192.0.2.1");
+            }
+        }
+        Happening::Refused => {
+            node.step(Input::AdvertRefused { instance: "VI_1".into(), errno: 105 });
+        }
+        Happening::Reload(variant) => node.reload(some_plan(variant)),
+    }
+}
+
+/// What is true of a node at any time.
+fn check(node: &mut Node) -> Result<(), TestCaseError> {
+    let report = node.router.report();
+    let state_of = |name: &str| report.instances.iter().find(|one| one.name == name).map(|one| one.state);
+    for (name, address) in [("VI_1", "192.0.2.1"), ("VI_2", "198.51.100.1"), ("VI_3", "192.0.2.3")] {
+        prop_assert_eq!(node.has(address), state_of(name) == Some(Master), "{} has {}", name, address);
+    }
+    let together = (state_of("VI_1"), state_of("VI_2"));
+    prop_assert!(
+        together.0 == together.1 || !(together.0 == Some(Master) || together.1 == Some(Master)),
+        "{together:?}"
+    );
+    for instance in &report.instances {
+        prop_assert!((1..=254).contains(&instance.effective_priority));
+    }
+    for (at, action) in node.new_orders() {
+        if let Action::SendAdvert(advert) = action {
+            prop_assert!(*at <= node.now && advert.ttl == Some(255));
+        }
+    }
+    node.forget();
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn only_a_master_has_the_address_and_a_group_is_never_torn(
+        variant in 0..4_u8,
+        happenings in prop::collection::vec(happening(), 0..60),
+    ) {
+        let mut node = Node::with(some_plan(variant));
+        check(&mut node)?;
+        for happening in &happenings {
+            happen(&mut node, happening);
+            check(&mut node)?;
+        }
+    }
+
+    #[test]
+    fn left_in_peace_a_healthy_node_becomes_master(
+        happenings in prop::collection::vec(happening(), 0..40),
+    ) {
+        let mut node = Node::with(some_plan(0));
+        for happening in &happenings {
+            happen(&mut node, happening);
+        }
+        node.set_link("eth0", true);
+        node.set_link("eth1", true);
+        node.finish_script("chk", 0);
+        node.read_file("load", 0);
+        node.count_processes("nginx", 1);
+        // The longest interval it may have learned is 5 s.
+        node.advance(s(25));
+        node.expect_states(&[("VI_1", Master), ("VI_2", Master), ("VI_3", Master)]);
+    }
+
+    #[test]
+    fn the_same_facts_give_the_same_orders(happenings in prop::collection::vec(happening(), 0..40)) {
+        let run = || {
+            let mut node = Node::with(some_plan(0));
+            happenings.iter().for_each(|happening| happen(&mut node, happening));
+            (node.new_orders().to_vec(), node.router.report())
+        };
+        prop_assert_eq!(run(), run());
+    }
+
+    #[test]
+    fn after_a_shutdown_nothing_of_ours_is_left(happenings in prop::collection::vec(happening(), 0..40)) {
+        let mut node = Node::with(some_plan(0));
+        happenings.iter().for_each(|happening| happen(&mut node, happening));
+        node.step(Input::ShutdownRequested);
+        for address in ["192.0.2.1", "198.51.100.1", "192.0.2.3"] {
+            prop_assert!(!node.has(address), "{address} is left behind");
+        }
+        prop_assert_eq!(node.new_orders().last().map(|(_, action)| action), Some(&Action::Finished));
+    }
+
+    #[test]
+    fn wanted_sockets_are_sorted_and_each_is_wanted_once(variant in 0..4_u8) {
+        let node = Node::with(some_plan(variant));
+        let sockets: Vec<Socket> = Router::wanted_sockets(&node.router);
+        prop_assert!(sockets.windows(2).all(|pair| pair[0] < pair[1]), "{sockets:?}");
+        prop_assert_eq!(sockets.len(), 2, "one group on each of two links: {:?}", sockets);
+    }
+
+    #[test]
+    fn of_nodes_on_one_segment_exactly_one_is_master_when_it_has_healed(
+        priorities in prop::collection::vec(1..=254_u8, 2..5),
+        cuts in prop::collection::vec((prop::collection::vec(0..4_usize, 0..3), 1..8000_u64), 0..6),
+    ) {
+        let nodes = priorities.iter().enumerate().map(|(index, &priority)| {
+            Node::at(&format!("192.0.2.{}", 10 + index), instance("VI_1").priority(priority))
+        });
+        let mut lan = Lan::of(nodes.collect());
+        for (cut_off, milliseconds) in cuts {
+            lan.cut_off = cut_off;
+            lan.advance(ms(milliseconds));
+        }
+        lan.cut_off.clear();
+        lan.advance(s(10));
+        let best = (0..priorities.len()).max_by_key(|&index| (priorities[index], index)).expect("two or more");
+        // Priority first; among equals whoever was master stays unless a higher address contests it.
+        let masters = lan.masters();
+        prop_assert_eq!(masters.len(), 1, "{:?}", &masters);
+        prop_assert_eq!(priorities[masters[0]], priorities[best]);
+    }
+}
