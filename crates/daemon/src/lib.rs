@@ -1,7 +1,7 @@
 //! The daemon: three processes of one binary, and the commands beside it.
 //!
 //! Read in this order: [`cli`] (what can be asked for), [`frames`] (what the processes say to each other),
-//! [`supervisor`] (the parent: configuration, scripts, signals), [`director`], then the small services they share.
+//! [`supervisor`] (the parent: configuration, scripts, signals), [`router`], [`director`], then the small services they share.
 
 pub mod check;
 pub mod cli;
@@ -12,6 +12,7 @@ pub mod host;
 pub mod lab;
 pub mod logging;
 pub mod pidfile;
+pub mod router;
 pub mod service_manager;
 pub mod signals;
 pub mod supervisor;
@@ -22,6 +23,7 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use crate::cli::{ChildOptions, DaemonOptions, Role};
+use crate::frames::Channel;
 
 /// No command, or `run`: the daemon, or one of the questions keepalived answers instead of running.
 #[must_use]
@@ -62,15 +64,15 @@ pub fn child(options: &ChildOptions) -> ExitCode {
     logging::start(&options.log, &format!("Mainstay_{}", options.role.name()));
     // Started through /proc/self/exe it would be called `exe`. Only `ps` and `pgrep` see it: a failure is no matter.
     let _ = nix::sys::prctl::set_name(c"mainstay");
-    let run = || -> io::Result<()> {
+    let run = || -> io::Result<ExitCode> {
         let stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
         match options.role {
-            Role::Router => Err(io::Error::other("the router is not in this build")),
-            Role::Director => director::run(stream),
+            Role::Router => Ok(router::run(Channel::from_stream(stream)?)),
+            Role::Director => director::run(stream).map(|()| ExitCode::SUCCESS),
         }
     };
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             tracing::error!("the {} ends: {error}", options.role.name());
             ExitCode::FAILURE
