@@ -259,6 +259,9 @@ impl Router {
                 State::Init
             } else if states().all(|state| state == State::Master) {
                 State::Master
+            } else if group.state == State::Master && states().any(|state| state == State::Master) {
+                // A reload brought a member that is not master yet; the others did not notice.
+                State::Master
             } else {
                 State::Backup
             };

@@ -282,6 +282,18 @@ fn c25_another_list_of_addresses_is_accepted_and_told() {
 }
 
 #[test]
+fn c25_skip_check_adv_addr_does_not_look_again_while_the_sender_is_the_same() {
+    let mut node = Node::with(instance("VI_1").but(|plan| plan.skip_address_check = true));
+    let differs = || advert().addresses(&["192.0.2.7"]);
+    let mut errors = vec![];
+    for heard in [advert(), differs(), differs().from("192.0.2.250"), differs().from("192.0.2.250")] {
+        node.hear(heard);
+        errors.push(node.counters().address_list_errors);
+    }
+    assert_eq!(errors, [0, 0, 1, 1]);
+}
+
+#[test]
 fn c25_the_order_of_addresses_does_not_matter() {
     let ours = instance("VI_1").addresses(&["192.0.2.1", "192.0.2.2"]);
     let node = expect_accepted(ours, advert().addresses(&["192.0.2.2", "192.0.2.1"]));

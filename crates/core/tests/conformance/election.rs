@@ -491,6 +491,24 @@ fn f21_an_owner_tells_of_another_owner() {
     node.expect_state(Master);
 }
 
+#[test]
+fn f21_an_owner_whose_rival_does_not_yield_lowers_itself_and_is_owner_again_when_the_rival_is_gone() {
+    let mut node = Node::with(alone().owner());
+    node.time_until(Master);
+    let start = node.now;
+    // The rival has the lower address and should yield. Two adverts of ours and 1.2 intervals later it has not.
+    while node.state() == Master && node.now < start + s(20) {
+        node.hear(advert().priority(255));
+        node.advance(ms(500));
+    }
+    let gave_up = node.now.saturating_since(start);
+    assert!((ms(3200)..=s(5)).contains(&gave_up), "after {gave_up:?}");
+    node.expect_state(Backup);
+    assert!(!node.has("192.0.2.1"));
+    node.time_until(Master);
+    assert_eq!(node.priority(), 255);
+}
+
 // ---- faults ----
 
 #[test]
@@ -688,6 +706,20 @@ fn f30_after_a_stall_a_master_sends_one_advert_and_not_all_it_has_missed() {
     assert_eq!(node.adverts_after(start), [(s(1), 100), (s(2), 100)]);
 }
 
+#[test]
+fn timer_expired_backup_makes_a_late_master_with_nopreempt_step_down() {
+    let careful = || alone().nopreempt().but(|plan| plan.timer_expired_backup = std::num::NonZeroU8::new(50));
+    // 2 intervals and the skew of the peer: 2.805 s after the advert that was due.
+    for (late, state) in [(ms(2_700), Master), (ms(2_900), Backup)] {
+        let mut node = Node::master(careful());
+        node.stall(s(1) + late);
+        node.tick();
+        assert_eq!(node.state(), state, "{late:?} late");
+        let sent = node.adverts_after(node.now).len();
+        assert_eq!(sent, usize::from(state == Master), "one that steps down sends nothing");
+    }
+}
+
 // ---- not yet ----
 
 #[test]
@@ -708,6 +740,16 @@ fn during_the_startup_delay_an_owner_is_silent_too() {
     node.advance(s(2));
     assert!(!node.adverts_after(start).is_empty());
     node.expect_state(Master);
+}
+
+#[test]
+fn delay_after_boot_counts_from_the_boot_of_the_machine() {
+    // The node was booted 1000 s ago.
+    for (delay, wait) in [(s(900), Duration::ZERO), (s(1010), s(10))] {
+        let mut delayed = plan().instance(alone());
+        delayed.0.settings.delay_after_boot = delay;
+        assert_eq!(Node::with(delayed).time_until(Master), wait + DOWN, "{delay:?}");
+    }
 }
 
 // ---- several nodes ----

@@ -217,3 +217,49 @@ fn a_group_ends_together() {
     let resigned: Vec<&str> = node.adverts().into_iter().map(|advert| &*advert.instance).collect();
     assert_eq!(resigned, ["VI_in", "VI_out"]);
 }
+
+#[test]
+fn a_member_that_waits_for_its_group_takes_an_advert_for_what_it_is() {
+    let mut node = Node::with(pair());
+    for _ in 0..5 {
+        node.hear(on_the_outside(advert()));
+        node.advance(s(1));
+    }
+    // VI_in has wanted to be master for a while; now its master is there again, and then both fall silent.
+    node.hear(advert());
+    node.hear(on_the_outside(advert()));
+    assert_eq!(node.time_until(Master), DOWN);
+    expect_all(&node, Master);
+}
+
+#[test]
+fn a_member_that_waits_for_its_group_goes_on_alone_when_the_group_is_dissolved() {
+    let mut node = Node::with(pair());
+    for _ in 0..5 {
+        node.hear(on_the_outside(advert()));
+        node.advance(s(1));
+    }
+    node.reload(plan().instance(inside()).instance(outside()));
+    node.hear(on_the_outside(advert()));
+    node.advance(ms(1));
+    node.expect_states(&[("VI_in", Master), ("VI_out", Backup)]);
+}
+
+#[test]
+fn a_member_added_to_a_group_of_masters_joins_them_when_its_link_is_silent_and_disturbs_none() {
+    let third = instance("VI_dmz").vrid(12).addresses(&["192.0.2.3"]).announcing_once();
+    let three = plan()
+        .instance(inside())
+        .instance(outside())
+        .instance(third)
+        .group(group("VG", &["VI_in", "VI_out", "VI_dmz"]));
+    let mut node = Node::master(pair());
+    node.reload(three);
+    node.expect_states(&[("VI_in", Master), ("VI_out", Master), ("VI_dmz", Backup)]);
+    node.expect_effects(&["notify VI_dmz BACKUP"]);
+    node.advance(DOWN);
+    node.expect_states(&[("VI_in", Master), ("VI_out", Master), ("VI_dmz", Master)]);
+    let notified: Vec<String> =
+        node.effects().into_iter().filter(|effect| effect.starts_with("notify")).collect();
+    assert_eq!(notified, ["notify VI_dmz MASTER"], "the group was master all the time");
+}

@@ -460,3 +460,47 @@ fn a_link_delay_forgives_a_link_that_is_soon_back() {
     node.advance(ms(101));
     node.expect_state(Backup);
 }
+
+// ---- static entries ----
+
+#[test]
+fn a_static_address_that_is_lost_is_put_back_and_one_that_cannot_be_is_a_fault_of_its_group() {
+    const EPERM: i32 = 1;
+    let mut address = (*virtual_address("192.0.2.77", "eth0")).clone();
+    address.track_group = Some("TG".into());
+    let address = std::sync::Arc::new(address);
+    let mut tracked = plan().instance(instance("VI_1"));
+    tracked.0.static_addresses.push(address.clone());
+    tracked.0.track_groups.push(mainstay_core::router::plan::TrackGroupPlan {
+        name: "TG".into(),
+        members: vec!["VI_1".into()],
+    });
+    let mut node = Node::with(tracked);
+    assert!(node.has("192.0.2.77"), "there from the start");
+    node.somebody_removes(ETH0, "192.0.2.77");
+    assert!(node.has("192.0.2.77"), "put back");
+    node.expect_state(Backup);
+
+    node.somebody_removes(ETH0, "192.0.2.77");
+    node.addresses.remove(&(ETH0, ip("192.0.2.77")));
+    node.step(Input::AddressRefused { address, errno: EPERM });
+    node.expect_state(Fault);
+}
+
+#[test]
+fn static_entries_are_removed_at_the_end() {
+    let mut with_static = plan().instance(instance("VI_1"));
+    with_static.0.static_addresses.push(virtual_address("192.0.2.77", "eth0"));
+    with_static.0.static_routes.push(route("203.0.113.0"));
+    with_static.0.static_rules.push(rule("203.0.113.0", 100));
+    let mut node = Node::with(with_static);
+    let effects = node.effects();
+    for added in ["add 192.0.2.77", "add route 203.0.113.0", "add rule 100"] {
+        assert!(effects.contains(&added.into()), "{effects:?}");
+    }
+    node.step(Input::ShutdownRequested);
+    let effects = node.effects();
+    for removed in ["remove 192.0.2.77", "remove route 203.0.113.0", "remove rule 100"] {
+        assert!(effects.contains(&removed.into()), "{effects:?}");
+    }
+}
