@@ -15,11 +15,13 @@
 
 mod backoff;
 mod child;
+mod children;
 mod command;
 mod configuration;
 mod dump;
+mod fifos;
 mod notify;
-mod processes;
+
 mod reload;
 mod runs;
 mod scripts;
@@ -27,6 +29,8 @@ mod settings;
 mod startup;
 mod stop;
 mod telling;
+mod tracked_files;
+mod tracked_processes;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -47,9 +51,12 @@ use crate::service_manager::ServiceManager;
 use crate::signals::{Request, Signals};
 use child::Child;
 use dump::Wanted;
+use fifos::OpenFifos;
 use reload::Reload;
 use scripts::{Scripts, TrackingResult};
 use stop::Phase;
+use tracked_files::{FileValue, TrackedFiles};
+use tracked_processes::{ProcessCount, TrackedProcesses};
 
 pub use configuration::line as complaint;
 pub use startup::run;
@@ -73,6 +80,9 @@ struct Supervisor {
     /// What the router last told, for its successor.
     resume: Option<Resume>,
     scripts: Scripts,
+    fifos: OpenFifos,
+    files: TrackedFiles,
+    processes: TrackedProcesses,
     service_manager: ServiceManager,
     told_ready: bool,
     /// Who wants which of the reports that were asked for.
@@ -107,7 +117,8 @@ impl Supervisor {
         for (fd, writes) in self.router.poll().into_iter().chain(self.director.poll()) {
             fds.push(PollFd::new(fd, if writes { readable | PollFlags::POLLOUT } else { readable }));
         }
-        fds.extend(self.scripts.outputs().map(|fd| PollFd::new(fd, readable)));
+        let watches = self.files.poll().into_iter().chain(self.processes.poll());
+        fds.extend(self.scripts.outputs().chain(watches).map(|fd| PollFd::new(fd, readable)));
         // Every descriptor is read until it is empty afterwards, so which of them woke us does not matter. EINTR: the
         // loop looks at everything anyway.
         let _ = poll(&mut fds, self.timeout(Instant::now()));
@@ -118,6 +129,8 @@ impl Supervisor {
             self.router.next_deadline(),
             self.director.next_deadline(),
             self.scripts.next_deadline(),
+            self.files.next_deadline(),
+            self.processes.next_deadline(),
             self.service_manager.next_deadline(),
             self.phase.deadline(),
             self.reload.deadline(),
@@ -154,6 +167,7 @@ impl Supervisor {
         match frame {
             FromRouter::Ready => {
                 self.router.ready();
+                self.feed_router();
                 self.tell_readiness();
             }
             FromRouter::Resume(resume) => {
@@ -189,7 +203,24 @@ impl Supervisor {
         }
     }
 
+    /// Tells the router everything it follows that we look at: at its start and after a reload.
+    fn feed_router(&mut self) {
+        let (files, processes): (Vec<_>, Vec<_>) =
+            (self.files.values().collect(), self.processes.counts().collect());
+        files.into_iter().for_each(|value| self.file_read(value));
+        processes.into_iter().for_each(|count| self.processes_counted(count));
+    }
+
+    fn file_read(&mut self, (file, value): FileValue) {
+        self.router.send(&ToRouter::FileRead { file, value });
+    }
+
+    fn processes_counted(&mut self, (process, count): ProcessCount) {
+        self.router.send(&ToRouter::ProcessesCounted { process, count });
+    }
+
     fn notify(&mut self, notification: Notification, now: Instant) {
+        self.fifos.write(&notify::fifo_line(&notification));
         let jobs = notify::jobs(self.model_of(&notification.object), &notification);
         self.scripts.notify(notification, jobs, now);
     }
@@ -246,6 +277,12 @@ impl Supervisor {
         self.director.tick(now);
         self.service_manager.tick(now);
         self.reload_tick(now);
+        for change in self.files.changes(now) {
+            self.file_read(change);
+        }
+        for change in self.processes.changes(now) {
+            self.processes_counted(change);
+        }
         if self.router.is_due(now) {
             self.start_router(now);
         }

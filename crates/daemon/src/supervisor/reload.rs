@@ -129,8 +129,8 @@ impl Supervisor {
 
     fn finish_reload(&mut self, now: Instant) {
         let Some(pending) = self.reload.pending.take() else { return };
-        let old = std::mem::replace(&mut self.model, *pending.model);
-        self.follow_model(&old, now);
+        self.model = *pending.model;
+        self.follow_model(now);
         tracing::info!("Reload complete");
         self.service_manager.ready();
         if std::mem::take(&mut self.reload.again) {

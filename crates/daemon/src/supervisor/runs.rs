@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use mainstay_core::router::ScriptOutcome;
@@ -25,7 +25,10 @@ const TAIL: usize = 2048;
 #[derive(Debug)]
 pub struct Runs<Key> {
     live: BTreeMap<i32, Run<Key>>,
-    /// Pipes whose program has ended but is still held by a descendant, which would die of a closed pipe.
+    /// Pipes whose program has ended but which a descendant still writes to: it would die of a closed pipe.
+    ///
+    /// TODO-correctness: when we end ourselves such a descendant is left with a closed pipe (keepalived gives it
+    /// `/dev/null`); somebody should stay to read.
     orphaned: Vec<File>,
 }
 
@@ -176,12 +179,6 @@ impl<Key: PartialEq> Runs<Key> {
         let output = String::from_utf8_lossy(&run.tail).trim_end().to_owned();
         let took = now.saturating_duration_since(run.started);
         Some(Ended { key: run.key, title: run.title, outcome, output, took })
-    }
-
-    /// Pipes that descendants of ended programs still write to; whoever ends should leave somebody to read them.
-    pub fn into_orphaned_outputs(self) -> Vec<OwnedFd> {
-        let held = self.live.into_values().filter_map(|run| run.output);
-        self.orphaned.into_iter().chain(held).map(OwnedFd::from).collect()
     }
 }
 

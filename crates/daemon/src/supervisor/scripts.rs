@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use mainstay_config::model::{Command, Model, ScriptProbe, TimedCommand};
 use mainstay_core::router::{Notification, NotifyObject, ScriptOutcome};
+use mainstay_core::track::describe_outcome;
 use nix::fcntl::OFlag;
 use nix::unistd::Pid;
 
@@ -144,9 +145,9 @@ impl Scripts {
     fn tracked(&mut self, name: &str, outcome: ScriptOutcome, output: &str) -> Option<TrackingResult> {
         if self.last.get(name) != Some(&outcome) {
             if outcome.is_success() {
-                tracing::debug!("Script `{name}` now {}", describe(&outcome));
+                tracing::debug!("Script `{name}` now {}", describe_outcome(&outcome));
             } else {
-                tracing::info!("Script `{name}` now {}{}", describe(&outcome), quote(output));
+                tracing::info!("Script `{name}` now {}{}", describe_outcome(&outcome), quote(output));
             }
             self.last.insert(name.into(), outcome.clone());
         }
@@ -208,17 +209,11 @@ impl Scripts {
     pub fn read_outputs(&mut self) {
         self.runs.read_outputs();
     }
-
-    /// See [`Runs::into_orphaned_outputs`].
-    #[must_use]
-    pub fn into_orphaned_outputs(self) -> Vec<OwnedFd> {
-        self.runs.into_orphaned_outputs()
-    }
 }
 
 /// A failed script is told with its last words, a good one only in detail.
 fn log_end(prefix: &str, ended: &Ended<Key>) {
-    let what = describe(&ended.outcome);
+    let what = describe_outcome(&ended.outcome);
     let (title, took) = (&ended.title, ended.took.as_secs_f32());
     if ended.outcome.is_success() {
         tracing::debug!("{prefix}{title}: {what} after {took:.3} s{}", quote(&ended.output));
@@ -233,15 +228,6 @@ fn quote(output: &str) -> String {
     match lines.is_empty() {
         true => String::new(),
         false => format!(": {}", lines.into_iter().rev().collect::<Vec<_>>().join(" | ")),
-    }
-}
-
-fn describe(outcome: &ScriptOutcome) -> String {
-    match outcome {
-        ScriptOutcome::Exited(status) => format!("exited with status {status}"),
-        ScriptOutcome::Signalled(signal) => format!("ended by signal {signal}"),
-        ScriptOutcome::TimedOut => "timed out".into(),
-        ScriptOutcome::NotStarted(why) => format!("not started: {why}"),
     }
 }
 

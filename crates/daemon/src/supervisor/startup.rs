@@ -90,6 +90,9 @@ fn start(options: DaemonOptions) -> Result<Supervisor, Failed> {
         director,
         resume: None,
         scripts: Scripts::default(),
+        fifos: Default::default(),
+        files: Default::default(),
+        processes: Default::default(),
         service_manager: ServiceManager::from_environment(now),
         told_ready: false,
         reports: Default::default(),
@@ -144,6 +147,7 @@ fn lock(options: &DaemonOptions, model: &Model, process: Process) -> Result<PidF
 impl Supervisor {
     /// The startup script is over.
     pub(super) fn start_children(&mut self, now: Instant) {
+        self.follow_model(now);
         if !self.options.check {
             self.start_router(now);
         }
@@ -152,6 +156,15 @@ impl Supervisor {
         }
     }
 
-    /// Another configuration is in force.
-    pub(super) fn follow_model(&mut self, _old: &Model, _now: Instant) {}
+    /// Another configuration is in force: watches what it wants watched.
+    pub(super) fn follow_model(&mut self, now: Instant) {
+        for fifo in self.fifos.follow(&self.model.fifos) {
+            if let Some(reader) = &fifo.script {
+                self.scripts.start_fifo_reader(reader, &fifo.path, now);
+            }
+        }
+        self.files.follow(&self.model.files, now);
+        self.processes.follow(&self.model.processes, now);
+        self.feed_router();
+    }
 }

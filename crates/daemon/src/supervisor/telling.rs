@@ -47,8 +47,11 @@ fn tracker(name: &str, up: bool, detail: &str) -> String {
     let verdict = if up { "succeeded" } else { "failed" };
     match name.split_once(' ') {
         Some(("script", script)) => format!("VRRP_Script({script}) {verdict} ({detail})"),
-        Some(("file", file)) => format!("Track file {file} {verdict} ({detail})"),
-        Some(("process", process)) => format!("Track process {process} {verdict} ({detail})"),
+        Some(("file", file)) => format!("Track file {file} {detail}"),
+        Some(("process", process)) => {
+            let quorum = if up { "gained" } else { "lost" };
+            format!("Quorum {quorum} for tracked process {process} ({detail})")
+        }
         Some(("interface", link)) => {
             format!("Netlink reports {link} {} ({detail})", if up { "up" } else { "down" })
         }
@@ -128,6 +131,10 @@ mod tests {
         let script = || Subject::Tracker("script chk".into());
         assert_eq!(told(script(), changed(false)), "VRRP_Script(chk) failed (exited with status 1)");
         assert_eq!(told(script(), changed(true)), "VRRP_Script(chk) succeeded (exited with status 1)");
+        assert_eq!(
+            told(Subject::Tracker("process nginx".into()), changed(false)),
+            "Quorum lost for tracked process nginx (exited with status 1)"
+        );
         assert_eq!(told(Subject::Link("eth0".into()), changed(false)), "Netlink reports eth0 down");
     }
 

@@ -1,5 +1,8 @@
 //! Processes: starting them with exactly what they should have, and watching those of others.
 
+pub mod connector;
 pub mod spawn;
+pub mod table;
 
+pub use connector::{Connector, ProcessEvent};
 pub use spawn::{Credentials, Output, Spawn, SpawnError, Started, restore_default_signals};

@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use mainstay_core::router::ScriptOutcome;
+use mainstay_core::track::describe_outcome;
 
 use super::{PERMANENT, Supervisor};
 use crate::frames::{ToDirector, ToRouter};
@@ -19,7 +20,11 @@ impl Supervisor {
             resume: self.resume.clone(),
         };
         match self.router.start(&first, now) {
-            Ok(()) => tracing::debug!("router started"),
+            Ok(()) => {
+                tracing::debug!("router started");
+                // What files hold counts before the first instance decides; the rest follows when it is ready.
+                self.feed_router();
+            }
             Err(error) => {
                 tracing::error!("the router cannot be started: {error}");
                 let death = self.router.died(now);
@@ -45,7 +50,7 @@ impl Supervisor {
         if !self.phase.is_running() {
             return;
         }
-        let how = manner(outcome);
+        let how = describe_outcome(outcome);
         if let ScriptOutcome::Exited(status) = outcome
             && PERMANENT.contains(status)
             && !death.was_ready
@@ -69,17 +74,9 @@ impl Supervisor {
             return;
         }
         let wait = death.restart_at.saturating_duration_since(now);
-        tracing::error!("the director {}: restarted {}", manner(outcome), in_words(wait));
+        tracing::error!("the director {}: restarted {}", describe_outcome(outcome), in_words(wait));
         self.director_reloaded(now);
         self.director.restart_at(death.restart_at);
-    }
-}
-
-fn manner(outcome: &ScriptOutcome) -> String {
-    match outcome {
-        ScriptOutcome::Exited(status) => format!("exited with status {status}"),
-        ScriptOutcome::Signalled(signal) => format!("died of signal {signal}"),
-        ScriptOutcome::TimedOut | ScriptOutcome::NotStarted(_) => "ended".into(),
     }
 }
 
