@@ -7,6 +7,7 @@ pub mod files;
 pub mod keywords;
 mod lower;
 pub mod model;
+pub mod render;
 pub mod source;
 mod suggest;
 pub mod text;

@@ -143,6 +143,8 @@ struct OpenFile {
     real: PathBuf,
     /// Its directory.
     directory: PathBuf,
+    /// Whether it had bytes that are not UTF-8.
+    lossy: bool,
 }
 
 impl Reader<'_> {
@@ -150,11 +152,12 @@ impl Reader<'_> {
     fn file(&mut self, path: &Path, bytes: Vec<u8>) {
         self.files_read += 1;
         let index = self.sources.add(path, bytes);
-        let text =
-            self.sources.files.get(index as usize).map(|file| Arc::clone(&file.text)).unwrap_or_default();
+        let source = self.sources.file(index);
+        let lossy = source.is_some_and(|file| file.lossy);
+        let text = source.map(|file| Arc::clone(&file.text)).unwrap_or_default();
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let directory = real.parent().unwrap_or(Path::new("/")).to_owned();
-        self.open_files.push(OpenFile { real, directory });
+        self.open_files.push(OpenFile { real, directory, lossy });
         let checks = self.checks;
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         for (number, raw) in (1..).zip(text.split('\n')) {
@@ -200,6 +203,7 @@ impl Reader<'_> {
             );
         }
         let line = stripped.line;
+        self.replacement_character(&line);
         let Some((unfinished, _)) = &mut self.unfinished else {
             if !line.text.is_empty() {
                 self.line(line, false);
@@ -226,6 +230,20 @@ impl Reader<'_> {
         {
             let (name, value) = unfinished.finish();
             self.definitions.set_value(&name, value);
+        }
+    }
+
+    /// A password with a byte that is not UTF-8 is another password then.
+    fn replacement_character(&mut self, line: &Line<'_>) {
+        if !self.open_files.last().is_some_and(|file| file.lossy) {
+            return;
+        }
+        if let Some(at) = line.text.find('\u{fffd}') {
+            self.diagnostics.push(
+                Diagnostic::warning(Class::Silent, "not-utf8", "a byte that is not UTF-8")
+                    .at(line.span(at, at + 3))
+                    .because("it is replaced by U+FFFD; write the file in UTF-8"),
+            );
         }
     }
 

@@ -312,11 +312,16 @@ impl Receiver for Builder {
                 return self.push_skipped(span, "{".to_owned());
             }
             Pending::Nothing | Pending::Line => {
-                diagnostics.push(
-                    Diagnostic::error(Class::Complaint, "unexpected-brace", "a `{` without a keyword")
-                        .at(span)
-                        .because("it is ignored, and so is its `}`"),
-                );
+                let doubled = self.open.last().is_some_and(|open| {
+                    matches!(open.inside, Inside::Same) && open.span.to(span).length == 2
+                });
+                if !doubled {
+                    diagnostics.push(
+                        Diagnostic::error(Class::Complaint, "unexpected-brace", "a `{` without a keyword")
+                            .at(span)
+                            .because("it is ignored, and so is its `}`"),
+                    );
+                }
                 self.open.push(Open { span, word: "{".to_owned(), inside: Inside::Same, statement: None });
                 return;
             }
