@@ -78,11 +78,13 @@ impl Arena {
     /// Waits until the first node alone has the address.
     fn settle(&self) -> Result<()> {
         let address = VIRTUAL_ADDRESS.to_string();
+        let settled = || self.nodes[0].holds(&address) && !self.nodes[1].holds(&address);
+        if settled() {
+            return Ok(());
+        }
         let patience = self.setting.advert * 8 + Duration::from_secs(10);
         self.lab
-            .wait_until("a alone is master", patience, || {
-                self.nodes[0].holds(&address) && !self.nodes[1].holds(&address)
-            })
+            .wait_until("a alone is master", patience, settled)
             .with_context(|| self.daemons.each_ref().map(Daemon::log).join("---\n"))?;
         thread::sleep(self.setting.advert * 2);
         Ok(())

@@ -42,7 +42,7 @@ fn main() -> Result<()> {
     mainstay::lab::user::enter()?;
     let start = Instant::now();
     let contestants = Contestants::new(options.ours, options.theirs);
-    let (slow, fast) = if options.quick { (5.0, 2.0) } else { (8.0, 4.0) };
+    let (slow, fast) = if options.quick { (4.5, 2.0) } else { (8.0, 4.0) };
     let setting = |version, advert: f64, rate, length: f64| Setting {
         version,
         advert: Duration::from_secs_f64(advert),
