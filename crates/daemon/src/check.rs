@@ -54,7 +54,7 @@ pub fn config_test(options: &DaemonOptions, log: Option<&Path>) -> ExitCode {
 }
 
 fn load(path: &Path, config_id: Option<String>) -> Loaded {
-    mainstay_config::load(path, &Options { config_id }, &LinuxHost::default())
+    mainstay_config::load(path, &Options { config_id }, &LinuxHost)
 }
 
 fn human(out: &mut dyn Write, loaded: &Loaded) -> io::Result<()> {

@@ -1,16 +1,19 @@
 //! Where log lines go: syslog, the terminal, a file.
 //!
-//! A log must never hold up the daemon: the syslog socket does not block, and a line it does not take is counted and
-//! the count told with the next line that gets through.
+//! A log must never hold up the daemon: a line that syslog does not take at once is counted, and the count told with the
+//! next line that gets through; a line that the terminal (or a pipe in its place) does not take at once is dropped.
 
 use std::fmt::{self, Write as _};
 use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
@@ -75,12 +78,12 @@ impl fmt::Display for Facility {
 pub fn start(options: &LogOptions, name: &str) {
     let level = if options.log_detail { LevelFilter::DEBUG } else { LevelFilter::INFO };
     let terminal = options.log_console.then(|| {
-        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(false)
+        tracing_subscriber::fmt::layer().with_writer(|| Terminal).with_target(false).with_ansi(false)
     });
     let file = options.log_file.as_ref().and_then(|path| {
         let path = path.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_LOG_FILE));
         let opened = OpenOptions::new().append(true).create(true).open(&path);
-        let complaint = |error: &std::io::Error| eprintln!("mainstay: log file {}: {error}", path.display());
+        let complaint = |error: &io::Error| eprintln!("mainstay: log file {}: {error}", path.display());
         let file = opened.inspect_err(complaint).ok()?;
         Some(
             tracing_subscriber::fmt::layer()
@@ -97,6 +100,25 @@ pub fn start(options: &LogOptions, name: &str) {
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
+/// Standard error, as long as it takes what is written: a reader that stands still must not stop us.
+struct Terminal;
+
+impl Write for Terminal {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let error = io::stderr();
+        let mut ready = [PollFd::new(error.as_fd(), PollFlags::POLLOUT)];
+        match poll(&mut ready, PollTimeout::ZERO) {
+            // A pipe that is ready takes a line of up to 4096 bytes at once; a longer one may wait for its reader.
+            Ok(1..) => error.lock().write(line),
+            Ok(_) | Err(_) => Ok(line.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Writes to the system's log daemon, one datagram a line.
 ///
 /// The socket stays unconnected, so a log daemon that comes back, or comes late, is found without any doing of ours.
@@ -110,7 +132,7 @@ struct Syslog {
 }
 
 impl Syslog {
-    fn new(path: &Path, facility: Facility, name: &str) -> std::io::Result<Self> {
+    fn new(path: &Path, facility: Facility, name: &str) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         socket.set_nonblocking(true)?;
         Ok(Self { socket, path: path.into(), facility, name: name.into(), lost: AtomicU64::new(0) })

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use mainstay_system::process::restore_default_signals;
+use mainstay_system::process::{ignore_realtime_signals, restore_default_signals};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
@@ -43,6 +43,7 @@ impl Signals {
         ];
         // A started daemon may have inherited them as ignored (`nohup`), and then they would never be seen.
         restore_default_signals(&taken);
+        ignore_realtime_signals();
         let mut mask: SigSet = taken.iter().copied().collect();
         mask.thread_block()?;
         if ignore_interrupt {

@@ -47,6 +47,8 @@ impl Supervisor {
 
     pub(super) fn router_died(&mut self, outcome: &ScriptOutcome, now: Instant) {
         let death = self.router.died(now);
+        // What was asked of it will not be answered.
+        self.reports.clear();
         if !self.phase.is_running() {
             return;
         }

@@ -35,7 +35,7 @@ pub struct Refused {
 /// anything is wrong.
 pub fn read(options: &DaemonOptions, purpose: Purpose) -> Result<Model, Refused> {
     let reading = Options { config_id: options.config_id.clone() };
-    let loaded = mainstay_config::load(&options.use_file, &reading, &LinuxHost::default());
+    let loaded = mainstay_config::load(&options.use_file, &reading, &LinuxHost);
     for diagnostic in &loaded.diagnostics {
         log(diagnostic, &loaded.sources);
     }

@@ -5,4 +5,6 @@ pub mod spawn;
 pub mod table;
 
 pub use connector::{Connector, ProcessEvent};
-pub use spawn::{Credentials, Output, Spawn, SpawnError, Started, restore_default_signals};
+pub use spawn::{
+    Credentials, Output, Spawn, SpawnError, Started, ignore_realtime_signals, restore_default_signals,
+};

@@ -191,6 +191,10 @@ fn set_dispositions(ignored: &[Signal]) {
         // from a signal. It fails for KILL and STOP, which have their default effect anyway.
         let _ = unsafe { signal(signal_number, handler) };
     }
+    for number in libc::SIGRTMIN()..=libc::SIGRTMAX() {
+        // SAFETY: as above.
+        let _ = unsafe { libc::signal(number, libc::SIG_DFL) };
+    }
 }
 
 /// Gives these signals back their default effect in this process: an ignored signal (`nohup` ignores HUP) would never
@@ -199,6 +203,15 @@ pub fn restore_default_signals(signals: &[Signal]) {
     for number in signals {
         // SAFETY: as in `set_dispositions`: no handler function is installed.
         let _ = unsafe { signal(*number, SigHandler::SigDfl) };
+    }
+}
+
+/// Ignores the realtime signals keepalived has a use for and we have none yet: their default effect is to end a process,
+/// and tools for keepalived send them.
+pub fn ignore_realtime_signals() {
+    for number in libc::SIGRTMIN()..=libc::SIGRTMAX() {
+        // SAFETY: as in `set_dispositions`: no handler function is installed.
+        let _ = unsafe { libc::signal(number, libc::SIG_IGN) };
     }
 }
 
