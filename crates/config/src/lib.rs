@@ -3,6 +3,7 @@
 //! TEXT -> TREE -> MODEL. [`load`] never gives up: it returns a model and all diagnostics.
 
 pub mod diagnostic;
+pub mod exit;
 pub mod files;
 pub mod keywords;
 mod lower;

@@ -29,8 +29,10 @@ pub(crate) struct Policy {
     pub(crate) secure: bool,
     /// `use_symlink_paths`.
     pub(crate) keep_links: bool,
-    /// The first script that will be run, for the one warning about `enable_script_security`.
+    /// The first script of VRRP or of the node, for the one warning about `enable_script_security`.
     pub(crate) first_script: Option<Span>,
+    /// The first script of a check: keepalived warns of these in another process.
+    pub(crate) first_check_script: Option<Span>,
 }
 
 /// What a script is for: decides what keepalived says about a bad one.
@@ -42,6 +44,8 @@ pub(crate) enum Purpose {
     Notification,
     /// Scripts of health checks.
     Check,
+    /// `notify_up`, `quorum_up` and the like, of the process of health checks.
+    CheckNotification,
 }
 
 /// Why a script cannot be run.
@@ -82,7 +86,7 @@ pub(crate) fn command(
 pub(crate) fn wanted(lowering: &mut Lowering<'_>, statement: &Statement, purpose: Purpose) -> Option<Wanted> {
     let word = super::values::required(&mut lowering.report, statement, "the command to run")?;
     let escapes = match purpose {
-        Purpose::Notification => Escapes::Process,
+        Purpose::Notification | Purpose::CheckNotification => Escapes::Process,
         Purpose::Tracking | Purpose::Check => Escapes::Keep,
     };
     let arguments = command_words(&word.text, escapes);
@@ -124,7 +128,9 @@ pub(crate) fn named_identity(
 
 fn unknown(report: &mut Report, purpose: Purpose, span: Span, message: String) {
     match purpose {
-        Purpose::Notification => report.warn("notify-script-user", span, message),
+        Purpose::Notification | Purpose::CheckNotification => {
+            report.warn("notify-script-user", span, message)
+        }
         Purpose::Tracking | Purpose::Check => report.complain("unknown-user", span, message),
     }
     .because("the script is left out");
@@ -159,7 +165,7 @@ pub(crate) fn default_identity(
 fn unknown_default(lowering: &mut Lowering<'_>, span: Span, purpose: Purpose, why: &str) {
     let what = match purpose {
         Purpose::Tracking => "a track script",
-        Purpose::Notification => "a script",
+        Purpose::Notification | Purpose::CheckNotification => "a script",
         Purpose::Check => "a check script",
     };
     lowering
@@ -179,11 +185,11 @@ pub(crate) fn found(
     let program = &wanted.arguments[0];
     match look_for(lowering.host, &lowering.commands, program, wanted.identity) {
         Ok(Program { path, through_shell, unsafe_part }) => {
-            lowering.commands.first_script.get_or_insert(wanted.span);
+            note_first(lowering, wanted.span, purpose);
             if let Some(part) = unsafe_part {
                 lowering
                     .report
-                    .script_security("unsafe-script", wanted.span, format!("root would run `{program}`"))
+                    .warn("unsafe-script", wanted.span, format!("root would run `{program}`"))
                     .because(format!("others than root may change {}", part.display()))
                     .suggest("enable_script_security");
             }
@@ -194,11 +200,19 @@ pub(crate) fn found(
         Err(unfit) => {
             say_unfit(&mut lowering.report, wanted, name, purpose, &unfit);
             if matches!(unfit, Unfit::Unsafe(_)) {
-                lowering.commands.first_script.get_or_insert(wanted.span);
+                note_first(lowering, wanted.span, purpose);
             }
             None
         }
     }
+}
+
+fn note_first(lowering: &mut Lowering<'_>, span: Span, purpose: Purpose) {
+    let first = match purpose {
+        Purpose::Tracking | Purpose::Notification => &mut lowering.commands.first_script,
+        Purpose::Check | Purpose::CheckNotification => &mut lowering.commands.first_check_script,
+    };
+    first.get_or_insert(span);
 }
 
 fn say_unfit(report: &mut Report, wanted: &Wanted, name: &str, purpose: Purpose, unfit: &Unfit) {
@@ -213,16 +227,20 @@ fn say_unfit(report: &mut Report, wanted: &Wanted, name: &str, purpose: Purpose,
         }
     };
     match (purpose, unfit) {
-        (_, Unfit::Unsafe(_)) => report.script_security("unsafe-script", wanted.span, message),
+        (Purpose::Tracking, Unfit::Unsafe(_)) => {
+            report.script_security("unsafe-script", wanted.span, message)
+        }
         (Purpose::Tracking, _) => report.complain("script-missing", wanted.span, message),
-        (Purpose::Check, _) => report.complain("check-script-missing", wanted.span, message),
+        (Purpose::Check, _) => report.warn("check-script-missing", wanted.span, message),
         // DIFFERS: keepalived drops the script without a word and exits 0.
-        (Purpose::Notification, _) => report.warn("notify-script-missing", wanted.span, message),
+        (Purpose::Notification | Purpose::CheckNotification, _) => {
+            report.warn("notify-script-missing", wanted.span, message)
+        }
     }
     .because(match purpose {
         Purpose::Tracking => format!("the track script `{name}` is disabled: nothing is tracked by it"),
         Purpose::Check => "the check is left out".to_owned(),
-        Purpose::Notification => format!("`{name}` will not run"),
+        Purpose::Notification | Purpose::CheckNotification => format!("`{name}` will not run"),
     });
 }
 
@@ -312,19 +330,22 @@ const fn safe(facts: &FileFacts) -> bool {
 }
 
 /// The one warning about scripts without `enable_script_security`: keepalived's exit code 6.
+///
+/// keepalived looks at the scripts of VRRP last: if it would stop before, for an unknown interface for instance, it
+/// only complains.
 pub(crate) fn warn_of_unprotected(lowering: &mut Lowering<'_>) {
     if lowering.commands.secure {
         return;
     }
-    if let Some(span) = lowering.commands.first_script {
-        lowering
-            .report
-            .script_security(
-                "script-security",
-                span,
-                "scripts are run, but `enable_script_security` is not set",
-            )
-            .because("scripts that root runs are not protected from changes by others")
-            .suggest("global_defs { enable_script_security }");
-    }
+    let Policy { first_script, first_check_script, .. } = lowering.commands;
+    let Some(span) = first_script.or(first_check_script) else { return };
+    let reached = first_check_script.is_some() || !lowering.report.stops_keepalived();
+    let message = "scripts are run, but `enable_script_security` is not set";
+    let said = if reached {
+        lowering.report.script_security("script-security", span, message)
+    } else {
+        lowering.report.complain("script-security", span, message)
+    };
+    said.because("scripts that root runs are not protected from changes by others")
+        .suggest("global_defs { enable_script_security }");
 }

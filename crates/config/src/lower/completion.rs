@@ -7,13 +7,14 @@ use mainstay_core::router::plan::{Destination, InstancePlan, TrackerTarget};
 use super::{Lowering, commands, definitions, notify, sync_group};
 
 /// Checks and completes the whole.
-pub(crate) fn finish(lowering: &mut Lowering<'_>) {
+/// `any_instance`: whether the file has a `vrrp_instance`, good or bad.
+pub(crate) fn finish(lowering: &mut Lowering<'_>, any_instance: bool) {
     one_vrid_each(lowering);
     sync_group::finish(lowering);
     track_groups(lowering);
     link_delays(lowering);
     notify::finish_fifos(lowering);
-    let disabled = definitions::finish_scripts(lowering);
+    let disabled = definitions::finish_scripts(lowering, any_instance);
     forget_scripts(lowering, &disabled);
     commands::warn_of_unprotected(lowering);
 }

@@ -204,9 +204,10 @@ fn probe(
     Some(Probe::Command(Wanted { arguments, identity, span: line.span }))
 }
 
-/// Looks for the scripts that are tracked and gives them to the model; the others are said to be unused.
-/// Gives the names of those that cannot run.
-pub(crate) fn finish_scripts(lowering: &mut Lowering<'_>) -> Vec<String> {
+/// Looks for the scripts and gives those that are tracked to the model. Gives the names of those that cannot run.
+///
+/// Without any instance there is nobody to run them, and keepalived does not look.
+pub(crate) fn finish_scripts(lowering: &mut Lowering<'_>, any_instance: bool) -> Vec<String> {
     let scripts = std::mem::take(&mut lowering.definitions.scripts);
     let mut disabled = Vec::new();
     for (name, script) in scripts {
@@ -219,6 +220,8 @@ pub(crate) fn finish_scripts(lowering: &mut Lowering<'_>) -> Vec<String> {
                     format!("vrrp_script `{name}` is not tracked by anything"),
                 )
                 .because("it is not run");
+        }
+        if !any_instance {
             continue;
         }
         let (probe, identity) = match script.probe {
@@ -236,6 +239,9 @@ pub(crate) fn finish_scripts(lowering: &mut Lowering<'_>) -> Vec<String> {
                 (ScriptProbe::Command(command), identity)
             }
         };
+        if !script.used {
+            continue;
+        }
         let timeout = script.timeout.unwrap_or(script.interval);
         lowering.model.scripts.insert(name.clone(), ScriptCommand { probe, timeout });
         lowering.model.router.scripts.push(ScriptPlan {

@@ -123,7 +123,8 @@ impl Lowering<'_> {
             }
         }
         virtual_servers::check(self, statements);
-        completion::finish(self);
+        let any_instance = statements.iter().any(|statement| statement.keyword() == "vrrp_instance");
+        completion::finish(self, any_instance);
     }
 
     /// Whether an interface exists; one that does not is complained about unless it may come later.

@@ -77,6 +77,22 @@ impl Report {
         self.warn("not-in-this-version", span, format!("not in this version: `{keyword}`")).because(instead);
     }
 
+    /// Whether something was said for which keepalived stops before it looks at the scripts of VRRP.
+    pub(crate) fn stops_keepalived(&self) -> bool {
+        const STOPS: [&str; 7] = [
+            "unknown-interface",
+            "missing-interface",
+            "loopback",
+            "missing-vrid",
+            "duplicate-vrid",
+            "no-address",
+            "strict-unicast",
+        ];
+        self.diagnostics
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error && STOPS.contains(&diagnostic.code))
+    }
+
     /// Everything said.
     pub(crate) fn into_diagnostics(self) -> Vec<Diagnostic> {
         self.diagnostics

@@ -231,7 +231,7 @@ fn finish(lowering: &mut Lowering<'_>, line: &Statement, draft: Draft) -> Option
         if !tracks_by_link {
             lowering
                 .report
-                .complain("route-not-tracked", line.span(), "a route without an interface cannot be tracked")
+                .note("route-not-tracked", line.span(), "a route without an interface cannot be tracked")
                 .because("it is not tracked: its loss is no fault")
                 .suggest(format!("{} no_track", line.line));
             route.tracked = false;
