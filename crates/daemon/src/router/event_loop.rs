@@ -15,8 +15,9 @@ use super::effects::Effects;
 use super::helper::{Helper, Task};
 use super::outbox::Outbox;
 use super::outcome::{Outcome, Reporter, complaint};
+use super::pace::Pace;
 use super::sockets::Sockets;
-use super::{Start, Supervisor, pace, scheduling};
+use super::{Start, Supervisor, scheduling};
 use crate::frames::{FromRouter, Peer, ToRouter};
 
 /// Numbers of the loop's own descriptors in the epoll set.
@@ -47,8 +48,7 @@ pub struct EventLoop {
     actions: Actions,
     poll: Poll,
     timer: Timer,
-    /// When a deadline was last served.
-    ticked: Option<Instant>,
+    pace: Pace,
     outbox: Outbox,
     resume_sent: Option<Instant>,
     monitor: Monitor,
@@ -103,7 +103,7 @@ impl EventLoop {
             actions: Vec::new(),
             poll,
             timer,
-            ticked: None,
+            pace: Pace::default(),
             outbox,
             resume_sent: None,
             monitor,
@@ -132,6 +132,9 @@ impl EventLoop {
         let mut ready = Vec::new();
         while !self.ended {
             self.arm()?;
+            if let Some(nap) = self.pace.nap(clock::now(), self.timer.armed()) {
+                std::thread::sleep(nap);
+            }
             self.poll.wait(&mut ready, true)?;
             self.turn(&mut ready)?;
         }
@@ -151,8 +154,9 @@ impl EventLoop {
             self.poll.wait(ready, false)?;
         }
         let now = clock::now();
-        if self.router.next_deadline().is_some_and(|deadline| deadline <= now) {
-            self.ticked = Some(now);
+        let due = self.router.next_deadline().is_some_and(|deadline| deadline <= now);
+        self.pace.turned(now, due);
+        if due {
             self.router.step(now, Input::Tick, &mut self.actions);
         }
         self.sockets.retry(now, &self.helper);
@@ -402,7 +406,7 @@ impl EventLoop {
 
     /// Sets the timer and what is waited for.
     fn arm(&mut self) -> anyhow::Result<()> {
-        let router = self.router.next_deadline().map(|deadline| pace::wake_at(deadline, self.ticked));
+        let router = self.router.next_deadline().map(|deadline| self.pace.wake_at(deadline));
         let deadline = [router, self.outbox.deadline(), self.sockets.deadline()].into_iter().flatten().min();
         let expired = self.timer.armed().is_some_and(|armed| armed <= clock::now());
         self.timer.arm(deadline, expired)?;
