@@ -58,13 +58,17 @@ fn judge(loaded: &Loaded, strict: bool, purpose: Purpose) -> Result<(), Refused>
     let refused = |why| Err(Refused { why, status: check::status(&loaded.diagnostics) });
     match worst {
         Some(Severity::Error | Severity::Warning) if strict => {
-            refused(format!("{} complaints and --strict-config", wrong(Severity::Warning)))
+            refused(format!("{} and --strict-config", count(wrong(Severity::Warning), "complaint")))
         }
         Some(Severity::Error) if purpose == Purpose::Reload => {
-            refused(format!("{} errors", wrong(Severity::Error)))
+            refused(count(wrong(Severity::Error), "error"))
         }
         Some(Severity::Error | Severity::Warning | Severity::Note) | None => Ok(()),
     }
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn log(diagnostic: &Diagnostic, sources: &Sources) {
@@ -83,9 +87,9 @@ pub fn line(diagnostic: &Diagnostic, sources: &Sources) -> String {
         let source = sources.files.get(usize::try_from(span.file).ok()?)?;
         Some(format!("({}: Line {}) ", source.path.display(), span.line))
     });
-    let more = [diagnostic.note.as_deref(), diagnostic.suggestion.as_deref()];
-    let more: String = more.into_iter().flatten().map(|text| format!("; {text}")).collect();
-    format!("{}{}{more}", place.unwrap_or_default(), diagnostic.message)
+    let note = diagnostic.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
+    let instead = diagnostic.suggestion.as_ref().map(|text| format!("; write: {text}")).unwrap_or_default();
+    format!("{}{}{note}{instead}", place.unwrap_or_default(), diagnostic.message)
 }
 
 #[cfg(test)]
@@ -115,7 +119,7 @@ mod tests {
     fn a_start_goes_on_with_errors_and_a_reload_does_not() {
         let errors = loaded(vec![warning(), error()]);
         assert_eq!(judge(&errors, false, Purpose::Start), Ok(()));
-        assert_eq!(judge(&errors, false, Purpose::Reload).expect_err("refused").why, "1 errors");
+        assert_eq!(judge(&errors, false, Purpose::Reload).expect_err("refused").why, "1 error");
         assert_eq!(judge(&loaded(vec![warning()]), false, Purpose::Reload), Ok(()));
     }
 
@@ -136,10 +140,10 @@ mod tests {
     #[test]
     fn a_log_line_begins_with_file_and_line() {
         let span = Span { file: 0, line: 8, column: 1, length: 3 };
-        let diagnostic = error().at(span).suggest("write `right`");
+        let diagnostic = error().at(span).suggest("right");
         assert_eq!(
             line(&diagnostic, &loaded(Vec::new()).sources),
-            "(/etc/a.conf: Line 8) wrong; write `right`"
+            "(/etc/a.conf: Line 8) wrong; write: right"
         );
     }
 }
