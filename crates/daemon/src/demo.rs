@@ -70,9 +70,12 @@ pub fn run(options: &Options) -> Result<()> {
     }
     crate::lab::user::enter()?;
     let mut show = Show::new(options)?;
-    let result = show.play().and_then(|()| if options.keep { show.stand() } else { Ok(()) });
+    let result = show.play();
     if !show.rows.is_empty() {
         show.screen.table(&show.rows);
+    }
+    if options.keep && result.is_ok() {
+        show.stand();
     }
     let count = show.rows.len();
     let wrong = show.rows.iter().filter(|row| !row.is_as_it_must_be()).count();
@@ -315,7 +318,7 @@ impl Show {
     }
 
     /// `--keep`: says how to get in, and waits for Ctrl-C.
-    fn stand(&mut self) -> Result<()> {
+    fn stand(&self) {
         self.screen.announce("The lab stands until you press Ctrl-C. To enter it, from another terminal:");
         for entrance in self.stage.entrances() {
             self.screen.say(&format!("   {entrance}"));
@@ -324,7 +327,6 @@ impl Show {
         while !self.interrupted.load(Ordering::Relaxed) {
             thread::sleep(GLANCE);
         }
-        Ok(())
     }
 }
 
