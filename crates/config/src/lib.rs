@@ -95,8 +95,18 @@ pub struct Options {
 /// Reads a configuration file and everything it includes.
 #[must_use]
 pub fn load(path: &Path, options: &Options, host: &dyn Host) -> Loaded {
+    load_from(text::Start::File(path), options, host)
+}
+
+/// Reads a configuration that is at hand, as if it stood in the file `path`. That file need not exist.
+#[must_use]
+pub fn load_text(path: &Path, text: Vec<u8>, options: &Options, host: &dyn Host) -> Loaded {
+    load_from(text::Start::Text(path, text), options, host)
+}
+
+fn load_from(start: text::Start<'_>, options: &Options, host: &dyn Host) -> Loaded {
     let mut diagnostics = Diagnostics::default();
-    let (statements, sources) = read_tree(path, options, host, &mut diagnostics);
+    let (statements, sources) = tree_from(start, options, host, &mut diagnostics);
     let model = lower::lower(&statements, host, &mut diagnostics);
     Loaded { model, diagnostics: diagnostics.finish(), sources }
 }
@@ -108,8 +118,17 @@ pub fn read_tree(
     host: &dyn Host,
     diagnostics: &mut Diagnostics,
 ) -> (Vec<Statement>, Sources) {
+    tree_from(text::Start::File(path), options, host, diagnostics)
+}
+
+fn tree_from(
+    start: text::Start<'_>,
+    options: &Options,
+    host: &dyn Host,
+    diagnostics: &mut Diagnostics,
+) -> (Vec<Statement>, Sources) {
     let mut sources = Sources::default();
     let mut builder = tree::Builder::default();
-    text::read(path, options, host, &mut sources, &mut builder, diagnostics);
+    text::read(start, options, host, &mut sources, &mut builder, diagnostics);
     (builder.finish(diagnostics), sources)
 }

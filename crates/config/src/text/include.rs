@@ -82,6 +82,9 @@ impl std::ops::BitOr for Checks {
 /// Braces may make this many alternatives of one pattern.
 const MOST_ALTERNATIVES: usize = 1_000;
 
+/// One pattern may match this many files.
+const MOST_MATCHES: usize = 10_000;
+
 /// What one alternative of a pattern matched.
 #[derive(Debug)]
 pub(crate) struct Found {
@@ -133,7 +136,7 @@ fn glob_in(pattern: &str, directory: &Path) -> Result<Vec<PathBuf>, String> {
         require_literal_leading_dot: true,
     };
     let paths = glob::glob_with(&collapsed, options).map_err(|error| error.to_string())?;
-    Ok(paths.filter_map(Result::ok).collect())
+    Ok(paths.filter_map(Result::ok).take(MOST_MATCHES).collect())
 }
 
 /// Expands `{a,b}` as a C shell does: the first group by every alternative, then the next.

@@ -58,17 +58,25 @@ const KEEPALIVED_LINE: usize = 1024;
 const DEEPEST: usize = 64;
 
 /// How many lines may come out of repetitions and values of several lines.
-const MOST_EXPANDED_LINES: usize = 1_000_000;
+const MOST_EXPANDED_LINES: usize = 500_000;
 
 /// How many bytes may come out of them.
-const MOST_EXPANDED_BYTES: usize = 64 << 20;
+const MOST_EXPANDED_BYTES: usize = 32 << 20;
 
 /// How many times a file may be opened.
 const MOST_FILES: usize = 10_000;
 
+/// Where the text of the first file comes from.
+pub(crate) enum Start<'a> {
+    /// A file.
+    File(&'a Path),
+    /// A text that is at hand; includes in it are relative to the folder of this path.
+    Text(&'a Path, Vec<u8>),
+}
+
 /// Reads a file and what it includes, and feeds the receiver.
 pub(crate) fn read(
-    path: &Path,
+    start: Start<'_>,
     options: &Options,
     host: &dyn Host,
     sources: &mut Sources,
@@ -98,7 +106,11 @@ pub(crate) fn read(
         exhausted: false,
         said_long: HashSet::new(),
     };
-    match include::read(path) {
+    let (path, bytes) = match start {
+        Start::Text(path, bytes) => (path, Ok(bytes)),
+        Start::File(path) => (path, include::read(path)),
+    };
+    match bytes {
         Ok(bytes) => reader.file(path, bytes),
         Err(error) => reader.diagnostics.push(
             Diagnostic::error(
@@ -545,7 +557,7 @@ impl Reader<'_> {
         self.expanded_bytes += line.text.len();
         if self.expanded_lines > MOST_EXPANDED_LINES || self.expanded_bytes > MOST_EXPANDED_BYTES {
             self.exhausted = true;
-            let message = format!("the file expands to more than {MOST_EXPANDED_LINES} lines or 64 MiB");
+            let message = format!("the file expands to more than {MOST_EXPANDED_LINES} lines or 32 MiB");
             self.diagnostics.push(
                 Diagnostic::error(Class::Complaint, "expansion-limit", message)
                     .at(line.whole())
