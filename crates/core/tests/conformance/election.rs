@@ -396,6 +396,15 @@ fn f17_a_backup_that_ends_is_silent() {
 }
 
 #[test]
+fn an_instance_that_still_waits_for_a_script_is_told_of_the_end_too() {
+    let waiting = alone().tracks(track_script("chk", 0));
+    let mut node = Node::with(plan().instance(waiting).script(script("chk")));
+    node.forget();
+    node.step(Input::ShutdownRequested);
+    node.expect_effects(&["notify VI_1 STOP", "finished"]);
+}
+
+#[test]
 fn after_the_end_nothing_happens_any_more() {
     let mut node = Node::master(alone());
     node.step(Input::ShutdownRequested);
@@ -608,6 +617,31 @@ fn f22_an_owner_comes_back_from_fault_after_an_interval_and_the_skew() {
 }
 
 #[test]
+fn f22_a_configured_source_that_is_absent_is_a_fault_only_where_it_is_tracked() {
+    let from = |tracked| alone().source("192.0.2.200").but(|plan| plan.track_source = tracked);
+    Node::with(from(false)).expect_state(Backup);
+    let mut node = Node::with(from(true));
+    node.expect_state(Fault);
+    node.addresses.insert((ETH0, ip("192.0.2.200")));
+    node.step(Input::AddressAdded(ETH0, ip("192.0.2.200")));
+    node.expect_state(Backup);
+    node.somebody_removes(ETH0, "192.0.2.200");
+    node.expect_state(Fault);
+}
+
+#[test]
+fn f22_an_interface_without_an_address_is_a_fault_until_it_has_one() {
+    let mut node = Node::cold(alone(), None);
+    node.addresses.clear();
+    node.list_kernel();
+    node.expect_state(Fault);
+    node.addresses.insert((ETH0, ip("192.0.2.252")));
+    node.step(Input::AddressAdded(ETH0, ip("192.0.2.252")));
+    node.expect_state(Backup);
+    assert_eq!(node.time_until(Master), DOWN);
+}
+
+#[test]
 fn a_start_with_the_interface_down_is_a_start_in_fault() {
     let mut node = Node::cold(alone(), None);
     node.links[0].running = false;
@@ -635,8 +669,8 @@ fn f29_an_advert_the_kernel_refuses_is_counted_told_and_tried_again() {
     });
     assert!(told, "{:?}", node.events());
     let start = node.now;
-    node.advance(s(1));
-    assert!(!node.adverts_after(start).is_empty(), "the next advert comes within an interval");
+    node.advance(ms(500));
+    assert!(!node.adverts_after(start).is_empty(), "it is tried again well before the next is due");
 }
 
 #[test]
@@ -656,6 +690,15 @@ fn d10_an_address_somebody_removes_is_put_back() {
     node.somebody_removes(ETH0, "192.0.2.1");
     node.expect_state(Master);
     assert!(node.has("192.0.2.1"));
+    node.expect_effects(&["add 192.0.2.1"]);
+}
+
+#[test]
+fn d10_an_address_that_went_while_events_were_lost_is_put_back() {
+    let mut node = Node::master(alone());
+    node.addresses.remove(&(ETH0, ip("192.0.2.1")));
+    node.list_kernel();
+    node.expect_state(Master);
     node.expect_effects(&["add 192.0.2.1"]);
 }
 

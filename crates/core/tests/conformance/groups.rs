@@ -233,6 +233,37 @@ fn a_member_that_waits_for_its_group_takes_an_advert_for_what_it_is() {
 }
 
 #[test]
+fn a_member_that_has_stopped_waiting_holds_the_group_back_in_its_turn() {
+    let mut node = Node::with(pair());
+    for _ in 0..5 {
+        node.hear(on_the_outside(advert()));
+        node.advance(s(1));
+    }
+    // Now the inside has its master again, and the outside falls silent.
+    for _ in 0..10 {
+        node.hear(advert());
+        node.advance(s(1));
+        expect_all(&node, Backup);
+    }
+    assert_eq!(node.time_until(Master), DOWN - s(1));
+}
+
+#[test]
+fn a_member_that_waits_for_a_script_keeps_the_group_waiting() {
+    let followed = plan()
+        .instance(inside().tracks(track_script("chk", 0)))
+        .instance(outside())
+        .group(group("VG", &["VI_in", "VI_out"]))
+        .script(script("chk"));
+    let mut node = Node::with(followed);
+    node.expect_effects(&["run chk"]);
+    node.advance(s(10));
+    node.expect_effects(&[]);
+    node.finish_script("chk", 0);
+    expect_all(&node, Backup);
+}
+
+#[test]
 fn a_member_that_waits_for_its_group_goes_on_alone_when_the_group_is_dissolved() {
     let mut node = Node::with(pair());
     for _ in 0..5 {

@@ -138,6 +138,32 @@ fn f24_an_address_removed_from_a_master_is_removed_without_a_state_change() {
 }
 
 #[test]
+fn an_address_with_other_attributes_is_replaced_once() {
+    let wider = || {
+        let mut address = (*virtual_address("192.0.2.1", "eth0")).clone();
+        address.prefix_length = 24;
+        std::sync::Arc::new(address)
+    };
+    let labelled = || {
+        let mut address = (*virtual_address("192.0.2.1", "eth0")).clone();
+        address.label = Some("eth0:vip".into());
+        std::sync::Arc::new(address)
+    };
+    // With another prefix length the kernel has both for a moment; with the same one it would take them for one.
+    for (address, expected) in [
+        (wider(), ["add 192.0.2.1", "remove 192.0.2.1"]),
+        (labelled(), ["remove 192.0.2.1", "add 192.0.2.1"]),
+    ] {
+        let mut node = Node::master(alone());
+        node.reload(alone().but(|plan| plan.addresses = vec![address]));
+        node.expect_state(Master);
+        let mut effects = node.effects();
+        effects.retain(|effect| !effect.starts_with("announce"));
+        assert_eq!(effects, expected);
+    }
+}
+
+#[test]
 fn an_address_that_moves_between_masters_is_never_lost() {
     let mut node = Node::master(two());
     node.reload(
