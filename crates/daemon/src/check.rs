@@ -1,40 +1,43 @@
-//! `mainstay check FILE` and keepalived's `-t`: everything there is to say about a configuration.
+//! `mainstay check FILE` and keepalived's `-t`: everything there is to say about a configuration, and nothing started.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use mainstay_config::{Class, Diagnostic, Loaded, Options, Severity};
+use mainstay_config::exit::exit_code;
+use mainstay_config::{Diagnostics, Loaded, Options, Severity, load, read_tree, render};
 
 use crate::cli::{CheckOptions, DaemonOptions, Format};
 use crate::host::LinuxHost;
 
-/// keepalived's exit status for this list: 0 clean, 2 abort, 5 complaints, 6 script security.
-#[must_use]
-pub fn status(diagnostics: &[Diagnostic]) -> u8 {
-    match diagnostics.iter().map(|diagnostic| diagnostic.class).max() {
-        None | Some(Class::Silent) => 0,
-        Some(Class::Complaint) => 5,
-        Some(Class::ScriptSecurity) => 6,
-        Some(Class::Abort) => 2,
-    }
-}
+/// Exit status for complaints: what `--strict` makes of warnings keepalived says nothing about.
+pub const COMPLAINTS: u8 = 5;
 
 /// `mainstay check`.
 #[must_use]
 pub fn run(options: &CheckOptions) -> ExitCode {
-    let loaded = load(&options.file, options.config_id.clone());
+    let reading = Options { config_id: options.config_id.clone() };
     let mut out = io::stdout().lock();
-    let printed = match options.format {
-        Format::Human => human(&mut out, &loaded),
-        Format::Json => json(&mut out, &loaded),
-    };
-    // A reader that has seen enough (`| head`) is no failure.
-    let _ = printed;
-    let strict = options.strict && loaded.diagnostics.iter().any(|one| one.severity >= Severity::Warning);
-    match status(&loaded.diagnostics) {
-        0 if strict => ExitCode::from(5),
+    if options.show {
+        let (statements, _) = read_tree(&options.file, &reading, &LinuxHost, &mut Diagnostics::default());
+        print(&mut out, &render::show(&statements));
+    }
+    let loaded = load(&options.file, &reading, &LinuxHost);
+    match options.format {
+        // Apart from what `--show` prints, so that it can be used as a file.
+        Format::Human if options.show => {
+            print(&mut io::stderr().lock(), &human(&loaded, io::stderr().is_terminal()))
+        }
+        Format::Human => {
+            let color = out.is_terminal();
+            print(&mut out, &human(&loaded, color));
+        }
+        Format::Json => print(&mut out, &render::json(&loaded.diagnostics, &loaded.sources)),
+    }
+    let complaints = loaded.diagnostics.iter().any(|one| one.severity >= Severity::Warning);
+    match exit_code(&loaded.diagnostics) {
+        0 if options.strict && complaints => ExitCode::from(COMPLAINTS),
         status => ExitCode::from(status),
     }
 }
@@ -42,42 +45,23 @@ pub fn run(options: &CheckOptions) -> ExitCode {
 /// `-t` and `--config-test[=FILE]`.
 #[must_use]
 pub fn config_test(options: &DaemonOptions, log: Option<&Path>) -> ExitCode {
-    let loaded = load(&options.use_file, options.config_id.clone());
-    let printed = match log {
-        Some(path) => File::create(path).and_then(|mut file| human(&mut file, &loaded)),
-        None => human(&mut io::stderr().lock(), &loaded),
-    };
-    if let Err(error) = printed {
-        eprintln!("mainstay: {}: {error}", log.unwrap_or(Path::new("standard error")).display());
+    let loaded = load(&options.use_file, &Options { config_id: options.config_id.clone() }, &LinuxHost);
+    match log.map(|path| (path, File::create(path))) {
+        Some((_, Ok(mut file))) => print(&mut file, &human(&loaded, false)),
+        Some((path, Err(error))) => {
+            eprintln!("mainstay: {}: {error}", path.display());
+            print(&mut io::stderr().lock(), &human(&loaded, false));
+        }
+        None => print(&mut io::stderr().lock(), &human(&loaded, io::stderr().is_terminal())),
     }
-    ExitCode::from(status(&loaded.diagnostics))
+    ExitCode::from(exit_code(&loaded.diagnostics))
 }
 
-fn load(path: &Path, config_id: Option<String>) -> Loaded {
-    mainstay_config::load(path, &Options { config_id }, &LinuxHost)
+fn human(loaded: &Loaded, color: bool) -> String {
+    render::human(&loaded.diagnostics, &loaded.sources, color)
 }
 
-fn human(out: &mut dyn Write, loaded: &Loaded) -> io::Result<()> {
-    for diagnostic in &loaded.diagnostics {
-        writeln!(out, "{}", crate::supervisor::complaint(diagnostic, &loaded.sources))?;
-    }
-    Ok(())
-}
-
-fn json(out: &mut dyn Write, loaded: &Loaded) -> io::Result<()> {
-    let list: Vec<serde_json::Value> = loaded
-        .diagnostics
-        .iter()
-        .map(|diagnostic| {
-            serde_json::json!({
-                "severity": diagnostic.severity.name(),
-                "code": diagnostic.code,
-                "message": diagnostic.message,
-                "line": diagnostic.span.map(|span| span.line),
-                "column": diagnostic.span.map(|span| span.column),
-            })
-        })
-        .collect();
-    serde_json::to_writer_pretty(&mut *out, &list)?;
-    writeln!(out)
+fn print(out: &mut dyn Write, text: &str) {
+    // A reader that has seen enough (`| head`) is no failure: the exit status says what was found.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

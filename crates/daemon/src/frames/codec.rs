@@ -11,7 +11,7 @@ pub const MAX_FRAME: usize = 64 << 20;
 
 const HEADER: usize = 4;
 
-/// Bytes of buffer an idle reader keeps.
+/// Bytes of buffer an idle reader or writer keeps.
 const IDLE_CAPACITY: usize = 64 << 10;
 
 /// Why a byte stream is not a stream of frames. There is no way to find the next frame after one of these.
@@ -159,6 +159,7 @@ impl FrameWriter {
                 Err(error) => return Err(error),
             }
         }
+        self.queue.shrink_to(IDLE_CAPACITY);
         Ok(())
     }
 

@@ -1,9 +1,12 @@
 //! Reading the configuration for the daemon: every complaint goes to the log, and one question is answered: may it be
 //! used?
 
+use std::collections::BTreeSet;
+
+use mainstay_config::exit::exit_code;
 use mainstay_config::{Diagnostic, Loaded, Model, Options, Severity, Sources};
 
-use crate::check;
+use crate::check::COMPLAINTS;
 use crate::cli::DaemonOptions;
 use crate::host::LinuxHost;
 
@@ -12,11 +15,24 @@ const NO_CONFIGURATION: u8 = 6;
 
 /// What it is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub enum Purpose<'a> {
     /// There is nothing to go on with: like keepalived, start with whatever can be understood.
     Start,
-    /// There is a configuration in force: a file with an error changes nothing.
-    Reload,
+    /// There is a configuration in force, with these errors: a file with another error changes nothing. (With the same
+    /// ones it is taken: whoever started with a misspelt line must be able to change another one.)
+    Reload(&'a Errors),
+}
+
+/// The errors of a configuration, each by its code and message: lines move, errors stay the same.
+pub type Errors = BTreeSet<(&'static str, String)>;
+
+/// A configuration that may be used.
+#[derive(Debug)]
+pub struct Accepted {
+    /// What it means.
+    pub model: Model,
+    /// What it leaves out, and why.
+    pub errors: Errors,
 }
 
 /// A configuration that is not used.
@@ -31,39 +47,52 @@ pub struct Refused {
 /// Reads the file, logs what is wrong with it, and gives its model if it may be used.
 ///
 /// # Errors
-/// When there is no file; when an error was found and another configuration is in force; with `--strict-config` when
+/// When there is no file; when it has an error that the configuration in force has not; with `--strict-config` when
 /// anything is wrong.
-pub fn read(options: &DaemonOptions, purpose: Purpose) -> Result<Model, Refused> {
+pub fn read(options: &DaemonOptions, purpose: Purpose<'_>) -> Result<Accepted, Refused> {
     let reading = Options { config_id: options.config_id.clone() };
     let loaded = mainstay_config::load(&options.use_file, &reading, &LinuxHost);
     for diagnostic in &loaded.diagnostics {
         log(diagnostic, &loaded.sources);
     }
-    judge(&loaded, options.strict_config, purpose)?;
+    let errors = errors(&loaded.diagnostics);
+    judge(&loaded, &errors, options.strict_config, purpose)?;
     let mut model = loaded.model;
     model.router.settings.keep_addresses_on_exit |= options.dont_release_vrrp;
     if options.dump_conf {
         tracing::info!("Configuration: {model:#?}");
     }
-    Ok(model)
+    Ok(Accepted { model, errors })
 }
 
-fn judge(loaded: &Loaded, strict: bool, purpose: Purpose) -> Result<(), Refused> {
+fn errors(diagnostics: &[Diagnostic]) -> Errors {
+    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+    errors.map(|diagnostic| (diagnostic.code, diagnostic.message.clone())).collect()
+}
+
+fn judge(loaded: &Loaded, errors: &Errors, strict: bool, purpose: Purpose<'_>) -> Result<(), Refused> {
     if loaded.sources.files.is_empty() {
         let why = loaded.diagnostics.first().map_or("there is no configuration", |first| &first.message);
         return Err(Refused { why: why.into(), status: NO_CONFIGURATION });
     }
-    let worst = loaded.diagnostics.iter().map(|diagnostic| diagnostic.severity).max();
-    let wrong = |limit| loaded.diagnostics.iter().filter(|diagnostic| diagnostic.severity >= limit).count();
-    let refused = |why| Err(Refused { why, status: check::status(&loaded.diagnostics) });
-    match worst {
-        Some(Severity::Error | Severity::Warning) if strict => {
-            refused(format!("{} and --strict-config", count(wrong(Severity::Warning), "complaint")))
-        }
-        Some(Severity::Error) if purpose == Purpose::Reload => {
-            refused(count(wrong(Severity::Error), "error"))
-        }
-        Some(Severity::Error | Severity::Warning | Severity::Note) | None => Ok(()),
+    let status = match exit_code(&loaded.diagnostics) {
+        0 => COMPLAINTS,
+        status => status,
+    };
+    let complaints = loaded.diagnostics.iter().filter(|one| one.severity >= Severity::Warning).count();
+    if strict && complaints > 0 {
+        return Err(Refused {
+            why: format!("{} and --strict-config", count(complaints, "complaint")),
+            status,
+        });
+    }
+    let new = match purpose {
+        Purpose::Start => 0,
+        Purpose::Reload(in_force) => errors.difference(in_force).count(),
+    };
+    match new {
+        0 => Ok(()),
+        new => Err(Refused { why: count(new, "new error"), status }),
     }
 }
 
@@ -81,8 +110,7 @@ fn log(diagnostic: &Diagnostic, sources: &Sources) {
 }
 
 /// One line for a log, beginning with the place as keepalived writes it.
-#[must_use]
-pub fn line(diagnostic: &Diagnostic, sources: &Sources) -> String {
+fn line(diagnostic: &Diagnostic, sources: &Sources) -> String {
     let place = diagnostic.span.and_then(|span| {
         let source = sources.files.get(usize::try_from(span.file).ok()?)?;
         Some(format!("({}: Line {}) ", source.path.display(), span.line))
@@ -115,18 +143,32 @@ mod tests {
         Diagnostic::warning(Class::Complaint, "test", "odd")
     }
 
+    fn judged(diagnostics: Vec<Diagnostic>, strict: bool, purpose: Purpose<'_>) -> Result<(), Refused> {
+        let found = errors(&diagnostics);
+        judge(&loaded(diagnostics), &found, strict, purpose)
+    }
+
     #[test]
     fn a_start_goes_on_with_errors_and_a_reload_does_not() {
-        let errors = loaded(vec![warning(), error()]);
-        assert_eq!(judge(&errors, false, Purpose::Start), Ok(()));
-        assert_eq!(judge(&errors, false, Purpose::Reload).expect_err("refused").why, "1 error");
-        assert_eq!(judge(&loaded(vec![warning()]), false, Purpose::Reload), Ok(()));
+        let clean = Errors::new();
+        assert_eq!(judged(vec![warning(), error()], false, Purpose::Start), Ok(()));
+        let refused = judged(vec![warning(), error()], false, Purpose::Reload(&clean)).expect_err("refused");
+        assert_eq!(refused, Refused { why: "1 new error".into(), status: 5 });
+        assert_eq!(judged(vec![warning()], false, Purpose::Reload(&clean)), Ok(()));
+    }
+
+    #[test]
+    fn a_reload_with_no_other_errors_than_those_in_force_goes_on() {
+        let in_force = errors(&[error()]);
+        assert_eq!(judged(vec![error()], false, Purpose::Reload(&in_force)), Ok(()));
+        let other = Diagnostic::error(Class::Complaint, "test", "also wrong");
+        assert!(judged(vec![error(), other], false, Purpose::Reload(&in_force)).is_err());
     }
 
     #[test]
     fn strict_refuses_a_warning_and_overlooks_a_note() {
-        assert!(judge(&loaded(vec![warning()]), true, Purpose::Start).is_err());
-        assert_eq!(judge(&loaded(vec![Diagnostic::note("test", "fine")]), true, Purpose::Start), Ok(()));
+        assert!(judged(vec![warning()], true, Purpose::Start).is_err());
+        assert_eq!(judged(vec![Diagnostic::note("test", "fine")], true, Purpose::Start), Ok(()));
     }
 
     #[test]

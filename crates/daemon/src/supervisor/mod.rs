@@ -50,6 +50,7 @@ use crate::pidfile::PidFile;
 use crate::service_manager::ServiceManager;
 use crate::signals::{Request, Signals};
 use child::Child;
+use configuration::Errors;
 use dump::Wanted;
 use fifos::OpenFifos;
 use reload::Reload;
@@ -58,7 +59,6 @@ use stop::Phase;
 use tracked_files::{FileValue, TrackedFiles};
 use tracked_processes::{ProcessCount, TrackedProcesses};
 
-pub use configuration::line as complaint;
 pub use startup::run;
 
 /// Exit status of a child that cannot work here, however often it is started: wrong configuration, no permission.
@@ -70,6 +70,8 @@ struct Supervisor {
     options: DaemonOptions,
     /// The accepted configuration.
     model: Model,
+    /// What it leaves out.
+    errors: Errors,
     reload: Reload,
     phase: Phase,
     /// Exit status when everything has ended.

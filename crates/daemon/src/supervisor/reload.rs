@@ -8,7 +8,7 @@ use mainstay_config::Model;
 use mainstay_core::router::NotifyObject;
 
 use super::Supervisor;
-use super::configuration::{self, Purpose};
+use super::configuration::{self, Accepted, Purpose};
 use crate::frames::{ToDirector, ToRouter};
 
 /// Until children that do not confirm the new plan are not waited for any longer.
@@ -65,8 +65,8 @@ impl Supervisor {
         }
         tracing::info!("Reloading");
         self.service_manager.reloading();
-        match configuration::read(&self.options, Purpose::Reload) {
-            Ok(model) => self.hand_over(model, now),
+        match configuration::read(&self.options, Purpose::Reload(&self.errors)) {
+            Ok(accepted) => self.hand_over(accepted, now),
             Err(refused) => {
                 self.reload.refused += 1;
                 tracing::error!(
@@ -79,7 +79,9 @@ impl Supervisor {
         }
     }
 
-    fn hand_over(&mut self, model: Model, now: Instant) {
+    fn hand_over(&mut self, accepted: Accepted, now: Instant) {
+        let Accepted { model, errors } = accepted;
+        self.errors = errors;
         let awaited = |running| if running { Answer::Awaited } else { Answer::Given };
         if self.router.is_running() {
             self.router.send(&ToRouter::Reload(Box::new(model.router.clone())));

@@ -7,7 +7,7 @@ use std::time::Instant;
 use mainstay_config::Model;
 
 use super::child::Child;
-use super::configuration::{self, Purpose};
+use super::configuration::{self, Accepted, Purpose};
 use super::reload::Reload;
 use super::scripts::Scripts;
 use super::stop::Phase;
@@ -53,7 +53,7 @@ pub fn run(options: DaemonOptions) -> ExitCode {
 fn start(options: DaemonOptions) -> Result<Supervisor, Failed> {
     tracing::info!("Starting Mainstay {}", env!("CARGO_PKG_VERSION"));
     settings::apply(&options);
-    let model = read_configuration(&options)?;
+    let Accepted { model, errors } = read_configuration(&options)?;
     let mut pid_file = lock(&options, &model, Process::Supervisor)?;
     let router_file = (!options.check).then(|| lock(&options, &model, Process::Router)).transpose()?;
     let director_file = (!options.vrrp).then(|| lock(&options, &model, Process::Director)).transpose()?;
@@ -82,6 +82,7 @@ fn start(options: DaemonOptions) -> Result<Supervisor, Failed> {
     let mut supervisor = Supervisor {
         options,
         model,
+        errors,
         reload: Reload::default(),
         phase: Phase::Starting,
         status: 0,
@@ -108,7 +109,7 @@ fn start(options: DaemonOptions) -> Result<Supervisor, Failed> {
 }
 
 /// Reads the configuration, in the network namespace it is for.
-fn read_configuration(options: &DaemonOptions) -> Result<Model, Failed> {
+fn read_configuration(options: &DaemonOptions) -> Result<Accepted, Failed> {
     let read = || {
         configuration::read(options, Purpose::Start)
             .map_err(|refused| Failed { why: refused.why, status: refused.status })
@@ -117,11 +118,11 @@ fn read_configuration(options: &DaemonOptions) -> Result<Model, Failed> {
         settings::enter_namespace(name).map_err(Failed::fatal)?;
         return read();
     }
-    let model = read()?;
-    match &model.process.net_namespace {
+    let accepted = read()?;
+    match &accepted.model.process.net_namespace {
         // Interfaces are looked up while reading: once more, over there.
         Some(name) => settings::enter_namespace(name).map_err(Failed::fatal).and_then(|()| read()),
-        None => Ok(model),
+        None => Ok(accepted),
     }
 }
 
