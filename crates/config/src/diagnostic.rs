@@ -79,7 +79,7 @@ impl Diagnostic {
     }
 
     fn new(severity: Severity, class: Class, code: &'static str, message: String) -> Self {
-        Self { severity, class, code, message, span: None, note: None, suggestion: None }
+        Self { severity, class, code, message: printable(message), span: None, note: None, suggestion: None }
     }
 
     /// Says where.
@@ -92,16 +92,25 @@ impl Diagnostic {
     /// Says what was expected, or what happens instead.
     #[must_use]
     pub fn because(mut self, note: impl Into<String>) -> Self {
-        self.note = Some(note.into());
+        self.note = Some(printable(note.into()));
         self
     }
 
     /// Says what to write instead.
     #[must_use]
     pub fn suggest(mut self, suggestion: impl Into<String>) -> Self {
-        self.suggestion = Some(suggestion.into());
+        self.suggestion = Some(printable(suggestion.into()));
         self
     }
+}
+
+/// A word of the file may hold control characters, and a message goes to logs and terminals.
+fn printable(text: String) -> String {
+    if !text.chars().any(char::is_control) {
+        return text;
+    }
+    let escape = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
+    text.chars().map(escape).collect()
 }
 
 /// How many of one code are kept: a broken template of a thousand servers must not fill the memory.

@@ -98,10 +98,10 @@ struct Record<'a> {
     suggestion: Option<&'a str>,
 }
 
-/// The diagnostics as JSON, one object a line.
+/// The diagnostics as a JSON array, one object a line.
 #[must_use]
 pub fn json(diagnostics: &[Diagnostic], sources: &Sources) -> String {
-    let mut out = String::new();
+    let mut out = String::from("[");
     for diagnostic in diagnostics {
         let span = diagnostic.span;
         let source = span.and_then(|span| sources.file(span.file));
@@ -122,9 +122,10 @@ pub fn json(diagnostics: &[Diagnostic], sources: &Sources) -> String {
             note: diagnostic.note.as_deref(),
             suggestion: diagnostic.suggestion.as_deref(),
         };
+        out.push_str(if out.len() == 1 { "\n" } else { ",\n" });
         out.push_str(&serde_json::to_string(&record).expect("strings and numbers are always JSON"));
-        out.push('\n');
     }
+    out.push_str("\n]\n");
     out
 }
 

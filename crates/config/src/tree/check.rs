@@ -7,7 +7,7 @@ use crate::suggest;
 
 /// The first word of a statement, as the table would have it.
 pub(super) fn first_word(text: &str) -> &str {
-    text.split([' ', '\t']).next().unwrap_or_default()
+    text.split(|c: char| c.is_ascii_whitespace()).next().unwrap_or_default()
 }
 
 /// Keywords for whose missing argument keepalived complains and goes on. At all others it stops.
