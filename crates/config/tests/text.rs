@@ -199,6 +199,7 @@ fn seq_repeats_the_rest_of_the_line() {
     repeated("~SEQ(N,144,16,192) $N", &["144", "160", "176", "192"]);
     repeated("~SEQ(N,0x10,0x11) $N", &["16", "17"]);
     repeated("~SEQ(N,010,011) $N", &["8", "9"]);
+    repeated("~SEQ  (N,2)  $N", &["1", "2"]);
 }
 
 #[test]
@@ -241,6 +242,7 @@ fn what_cannot_be_a_sequence_is_said() {
         ("~SEQ(N,x) $N", "not a number"),
         ("~SEQ(1N,2) x", "not a parameter name"),
         ("~SEQ(N,1,2", "no closing"),
+        ("~SEQ N,1,2", "expected `(`"),
         ("~SEQx(N,-1) $N", "negative"),
         ("~LST({V},{a,b}) $V", "2 values for 1"),
         ("~LST(V) $V", "no values"),
@@ -398,6 +400,15 @@ fn an_include_inside_a_block_continues_the_block() {
     assert_eq!(tree.outline(), "vrrp_instance|A\n  priority|77\n  state|BACKUP\n");
     let span = tree.statements[0].children()[0].span();
     assert_eq!(tree.sources.file(span.file).map(|file| file.path.clone()), Some(folder.0.join("prio.conf")));
+}
+
+#[test]
+fn the_file_to_read_may_be_a_pattern() {
+    let folder = Folder::new();
+    folder.write("b.conf", "vrrp_instance B {\n}\n");
+    folder.write("a.conf", "vrrp_instance A {\n}\n");
+    assert_eq!(read_file(&folder.0.join("*.conf")).outline(), "vrrp_instance|A\nvrrp_instance|B\n");
+    assert_eq!(read_file(&folder.0.join("*.none")).codes(), ["unreadable-file"]);
 }
 
 #[test]

@@ -106,21 +106,22 @@ pub(crate) fn read(
         exhausted: false,
         said_long: HashSet::new(),
     };
-    let (path, bytes) = match start {
-        Start::Text(path, bytes) => (path, Ok(bytes)),
-        Start::File(path) => (path, include::read(path)),
-    };
-    match bytes {
-        Ok(bytes) => reader.file(path, bytes),
-        Err(error) => reader.diagnostics.push(
-            Diagnostic::error(
-                Class::Abort,
-                "unreadable-file",
-                format!("cannot read {}: {error}", path.display()),
-            )
-            .because("there is no configuration"),
-        ),
+    match start {
+        Start::Text(path, bytes) => reader.file(path, bytes),
+        Start::File(path) => {
+            for path in first_files(path) {
+                reader.first_file(&path);
+            }
+        }
     }
+}
+
+/// The files that the daemon was told to read: `-f` may be a pattern.
+fn first_files(path: &Path) -> Vec<PathBuf> {
+    let pattern = path.to_str().filter(|_| !path.exists());
+    let found = pattern.and_then(|pattern| include::find(pattern, Path::new(".")).ok()).unwrap_or_default();
+    let files: Vec<PathBuf> = found.into_iter().flat_map(|found| found.paths).collect();
+    if files.is_empty() { vec![path.to_owned()] } else { files }
 }
 
 /// The state of reading.
@@ -160,6 +161,21 @@ struct OpenFile {
 }
 
 impl Reader<'_> {
+    /// Reads a file that the daemon was told to read.
+    fn first_file(&mut self, path: &Path) {
+        match include::read(path) {
+            Ok(bytes) => self.file(path, bytes),
+            Err(error) => self.diagnostics.push(
+                Diagnostic::error(
+                    Class::Abort,
+                    "unreadable-file",
+                    format!("cannot read {}: {error}", path.display()),
+                )
+                .because("there is no configuration"),
+            ),
+        }
+    }
+
     /// Reads the text of one file.
     fn file(&mut self, path: &Path, bytes: Vec<u8>) {
         self.files_read += 1;
@@ -369,17 +385,15 @@ impl Reader<'_> {
             }
             Some(Ok(call)) => call,
         };
-        let parameters = if call.parameters.contains('$') {
-            let from = line.text.find('(').map_or(0, |open| open + 1);
-            let part = line.part(from, from + call.parameters.len());
-            self.replaced(&part)
-                .map_or_else(|| call.parameters.to_owned(), |(line, _)| line.text.into_owned())
-        } else {
-            call.parameters.to_owned()
-        };
+        let mut parameters = line.part(call.parameters.start, call.parameters.end);
+        if parameters.text.contains('$')
+            && let Some((replaced, _)) = self.replaced(&parameters)
+        {
+            parameters = replaced;
+        }
         let kind = call.kind;
         let rest = line.part(call.rest, line.text.len());
-        match kind.repetition(&parameters) {
+        match kind.repetition(&parameters.text) {
             Err(message) => self.bad_sequence(line, message),
             Ok(_) if !self.deeper(line.whole()) => {}
             Ok(Repetition::Numbers { name, start, step, end }) => {

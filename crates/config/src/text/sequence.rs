@@ -1,12 +1,14 @@
 //! Step 4: `~SEQ(var,...)`, `~SEQx(var,...)` and `~LST(var,...)` repeat the rest of a line over values.
 
-/// A repetition at the start of a line, its parameters not yet expanded.
+use std::ops::Range;
+
+/// A repetition at the start of a line.
 #[derive(Debug)]
-pub(crate) struct Call<'line> {
+pub(crate) struct Call {
     /// Which of the three.
     pub kind: Kind,
-    /// The text between the parentheses.
-    pub parameters: &'line str,
+    /// What is between the parentheses, as offsets; not expanded yet.
+    pub parameters: Range<usize>,
     /// Offset of the rest of the line.
     pub rest: usize,
 }
@@ -31,16 +33,20 @@ pub(crate) enum Repetition {
     Tuples { names: Vec<String>, tuples: Vec<Vec<String>> },
 }
 
-/// Whether a line starts with a repetition. `Some(Err)`: it starts like one, but has no `)`.
-pub(crate) fn parse(text: &str) -> Option<Result<Call<'_>, String>> {
-    let kinds = [("~SEQ(", Kind::Decimal), ("~SEQx(", Kind::Hexadecimal), ("~LST(", Kind::List)];
-    let (prefix, kind) = kinds.into_iter().find(|(prefix, _)| text.starts_with(prefix))?;
-    let Some(length) = text[prefix.len()..].find(')') else {
-        return Some(Err(format!("`{}` has no closing `)`", prefix.trim_end_matches('('))));
+/// Whether a line starts with a repetition. `Some(Err)`: it starts like one, but has no parameters.
+pub(crate) fn parse(text: &str) -> Option<Result<Call, String>> {
+    let kinds = [("~SEQx", Kind::Hexadecimal), ("~SEQ", Kind::Decimal), ("~LST", Kind::List)];
+    let (name, kind) = kinds.into_iter().find(|(name, _)| text.starts_with(name))?;
+    // Blanks may stand before the parenthesis.
+    let Some(after) = text[name.len()..].trim_ascii_start().strip_prefix('(') else {
+        return Some(Err(format!("expected `(` after `{name}`")));
     };
-    let close = prefix.len() + length;
-    let rest = text.len() - text[close + 1..].trim_ascii_start().len();
-    Some(Ok(Call { kind, parameters: &text[prefix.len()..close], rest }))
+    let Some(length) = after.find(')') else {
+        return Some(Err(format!("`{name}` has no closing `)`")));
+    };
+    let from = text.len() - after.len();
+    let rest = text.len() - after[length + 1..].trim_ascii_start().len();
+    Some(Ok(Call { kind, parameters: from..from + length, rest }))
 }
 
 impl Kind {
