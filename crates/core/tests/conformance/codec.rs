@@ -153,6 +153,7 @@ fn c14_an_unknown_vrid_is_nobodys() {
     node.hear(advert().vrid(11));
     assert_eq!(node.report(), before);
     assert_eq!(node.rejections(), [], "other routers on the same link are normal");
+    assert_eq!(node.router.unknown_vrids(), 1);
     node.expect_effects(&[]);
 }
 
