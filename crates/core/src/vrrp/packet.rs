@@ -1,4 +1,4 @@
-//! VRRP messages on the wire: parse, emit, and the cheap changes between two sendings.
+//! VRRP messages on the wire: parse and emit.
 //!
 //! ```text
 //!  0                   1                   2                   3
@@ -20,7 +20,7 @@
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::checksum::{GROUP_V4, Sum, updated};
+use super::checksum::{GROUP_V4, Sum};
 pub use super::rejection::Rejection;
 use super::timers::centiseconds;
 use crate::address::Family;
@@ -314,31 +314,6 @@ pub fn emit(message: &Emit<'_>) -> Vec<u8> {
     }
     payload[CHECKSUM].copy_from_slice(&sum.checksum().to_be_bytes());
     payload
-}
-
-/// Gives an emitted message another priority and adjusts its checksum, whatever its form.
-pub fn set_priority(payload: &mut [u8], priority: u8) {
-    let Some(&mut [_, _, ref mut old_priority, count, ..]) = payload.first_chunk_mut::<HEADER>() else {
-        return;
-    };
-    let old = [*old_priority, count];
-    *old_priority = priority;
-    adjust_checksum(payload, &old, &[priority, count]);
-}
-
-/// Adjusts the checksum of an emitted message that has a pseudo-header when it is sent to `new` rather than `old`.
-/// Both are of one family.
-pub fn set_destination(payload: &mut [u8], old: IpAddr, new: IpAddr) {
-    match (old, new) {
-        (IpAddr::V4(old), IpAddr::V4(new)) => adjust_checksum(payload, &old.octets(), &new.octets()),
-        (IpAddr::V6(old), IpAddr::V6(new)) => adjust_checksum(payload, &old.octets(), &new.octets()),
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {}
-    }
-}
-
-fn adjust_checksum(payload: &mut [u8], old: &[u8], new: &[u8]) {
-    let Some([_, _, _, _, _, _, high, low]) = payload.first_chunk_mut::<HEADER>() else { return };
-    [*high, *low] = updated(u16::from_be_bytes([*high, *low]), old, new).to_be_bytes();
 }
 
 /// Which form of checksum a message has; `None` if it is right in none.
