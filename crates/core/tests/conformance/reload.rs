@@ -4,10 +4,6 @@ use mainstay_core::router::{Cause, NotifyObject, Reason};
 
 use super::harness::*;
 
-fn alone() -> Instance {
-    instance("VI_1").announcing_once()
-}
-
 fn other() -> Instance {
     instance("VI_2").vrid(11).addresses(&["192.0.2.2"]).announcing_once()
 }

@@ -22,8 +22,8 @@ pub use mainstay_core::router::{Action, Input, NotifyState, ScriptOutcome, State
 pub use lan::Lan;
 pub use node::Node;
 pub use plan::{
-    Instance, Plan, file, group, instance, plan, process, route, rule, script, track_file, track_interface,
-    track_process, track_script, virtual_address,
+    Instance, Plan, alone, file, group, instance, plan, process, route, rule, script, track_file,
+    track_interface, track_process, track_script, virtual_address,
 };
 pub use wire::{Heard, advert};
 

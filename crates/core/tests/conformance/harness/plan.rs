@@ -70,7 +70,7 @@ impl From<Instance> for Plan {
 #[derive(Debug, Clone)]
 pub struct Instance(pub InstancePlan);
 
-/// Priority 100, VRID 10, v3, 1 s, 192.0.2.1 on eth0, waiting as backup, no second burst of announcements left out.
+/// Priority 100, VRID 10, v3, 1 s, 192.0.2.1 on eth0, waiting as backup.
 pub fn instance(name: &str) -> Instance {
     Instance(InstancePlan {
         name: name.into(),
@@ -107,6 +107,11 @@ pub fn instance(name: &str) -> Instance {
         notify_deleted: false,
         receive_buffer: None,
     })
+}
+
+/// `VI_1` with the first five announcements only, so that traces are short.
+pub fn alone() -> Instance {
+    instance("VI_1").announcing_once()
 }
 
 impl Instance {
@@ -217,7 +222,7 @@ impl Instance {
         self
     }
 
-    /// No announcements but the first five, so that traces are short.
+    /// No announcements but the first five.
     pub fn announcing_once(mut self) -> Self {
         self.0.announce.delay = Duration::ZERO;
         self.0.announce.lower_priority_delay = Duration::ZERO;
