@@ -78,15 +78,7 @@ impl Said {
             "garp_master_refresh_repeat" => set(&mut self.refresh_repeat, positive(report, statement)),
             "garp_lower_prio_delay" => set(&mut self.lower_priority_delay, whole(report, statement)),
             "garp_lower_prio_repeat" => set(&mut self.lower_priority_repeat, count(report, statement)),
-            "garp_extra_if" => set(&mut self.extra, extra(report, statement, shortest_extra)),
-            "vmac_garp_intvl" => {
-                report
-                    .complain(
-                        "old-spelling",
-                        statement.span(),
-                        format!("`{}` is an old word", statement.keyword()),
-                    )
-                    .suggest(statement.keyword().replace("vmac_garp_intvl", "garp_extra_if"));
+            "garp_extra_if" | "vmac_garp_intvl" => {
                 set(&mut self.extra, extra(report, statement, shortest_extra));
             }
             _ => return false,

@@ -189,11 +189,6 @@ fn read(lowering: &mut Lowering<'_>, draft: &mut Draft, statement: &Statement) {
             }
         }
         "timer_expired_backup" | "thread_timer_expired" => {
-            if keyword == "thread_timer_expired" {
-                report
-                    .complain("old-spelling", span, "`thread_timer_expired` is an old word")
-                    .suggest("timer_expired_backup");
-            }
             draft.timer_expired_backup = match statement.arguments().first() {
                 Some(word) => number::<u8>(report, word, 1..=254).and_then(NonZeroU8::new),
                 None => NonZeroU8::new(254),
@@ -208,18 +203,6 @@ fn read(lowering: &mut Lowering<'_>, draft: &mut Draft, statement: &Statement) {
             if let Some(word) = required(report, statement, "a number") {
                 integer(report, word, 0..=4);
             }
-        }
-        "lvs_sync_daemon_interface" => {
-            report
-                .complain("old-spelling", span, "`lvs_sync_daemon_interface` belongs to global_defs")
-                .because("not in this version: connections are not synchronised")
-                .suggest("lvs_sync_daemon");
-        }
-        "linkbeat_use_polling" => {
-            report
-                .complain("old-spelling", span, "`linkbeat_use_polling` is an old word here")
-                .because("link state comes from the kernel's messages")
-                .suggest("linkbeat_interfaces");
         }
         "vrf" => report.not_yet(span, "vrf", "adverts go through the interface's own table"),
         _ => {}
@@ -340,8 +323,8 @@ fn finish(lowering: &mut Lowering<'_>, mut draft: Draft) -> Option<InstancePlan>
         None if owner => WantedState::Master,
         None => WantedState::Backup,
     };
-    let mut version = version(lowering, &draft, family);
     let strict = draft.strict.unwrap_or(lowering.defaults.strict);
+    let mut version = version(lowering, &draft, family, strict);
     if strict && !strict::apply(lowering, &mut draft, family, &mut version, wanted, owner) {
         return None;
     }
@@ -477,11 +460,11 @@ fn family(lowering: &mut Lowering<'_>, draft: &mut Draft) -> Family {
     family
 }
 
-fn version(lowering: &mut Lowering<'_>, draft: &Draft, family: Family) -> Version {
+fn version(lowering: &mut Lowering<'_>, draft: &Draft, family: Family, strict: bool) -> Version {
     let said = draft.version.map(|(version, _)| version);
     match (family, said) {
         (Family::V6, None) => Version::V3,
-        (Family::V6, Some(Version::V2)) => {
+        (Family::V6, Some(Version::V2)) if !strict => {
             lowering
                 .report
                 .warn(

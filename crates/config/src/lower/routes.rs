@@ -81,10 +81,7 @@ pub(crate) fn lower(lowering: &mut Lowering<'_>, line: &Statement, is_static: bo
     };
     let mut words = line.words.iter();
     while let Some(word) = words.next() {
-        if option(lowering, &mut draft, word, &mut words, is_static).is_none() {
-            lowering.report.note("route-left-out", line.span(), "the route is left out");
-            return None;
-        }
+        option(lowering, &mut draft, word, &mut words, is_static)?;
     }
     finish(lowering, line, draft)
 }
@@ -191,11 +188,14 @@ fn option(
             destination(lowering, draft, word)?;
         }
         _ => {
-            lowering.report.refuse(
-                "unknown-option",
-                word.span,
-                format!("`{word}` is neither a destination nor an option of a route"),
-            );
+            lowering
+                .report
+                .refuse(
+                    "unknown-option",
+                    word.span,
+                    format!("`{word}` is neither a destination nor an option of a route"),
+                )
+                .because("the route is left out");
             return None;
         }
     }
@@ -250,11 +250,14 @@ fn finish(lowering: &mut Lowering<'_>, line: &Statement, draft: Draft) -> Option
 fn family(lowering: &mut Lowering<'_>, draft: &mut Draft, family: Family, word: &Word) -> Option<()> {
     match draft.family {
         Some(other) if other != family => {
-            lowering.report.refuse(
-                "mixed-families",
-                word.span,
-                format!("`{word}` is {family}, but the route is {other}"),
-            );
+            lowering
+                .report
+                .refuse(
+                    "mixed-families",
+                    word.span,
+                    format!("`{word}` is {family}, but the route is {other}"),
+                )
+                .because("the route is left out");
             None
         }
         Some(_) | None => {
@@ -407,14 +410,17 @@ pub(crate) fn expected<T>(
         lowering
             .report
             .refuse("bad-value", word.span, format!("`{word}` is not understood"))
-            .because(format!("expected {what}"));
+            .because(format!("expected {what}; the line is left out"));
     }
     value
 }
 
 fn ipv6_only(lowering: &mut Lowering<'_>, draft: &Draft, word: &Word) -> Option<()> {
     if draft.family == Some(Family::V4) {
-        lowering.report.refuse("ipv6-only", word.span, format!("`{word}` is only for IPv6 routes"));
+        lowering
+            .report
+            .refuse("ipv6-only", word.span, format!("`{word}` is only for IPv6 routes"))
+            .because("the route is left out");
         return None;
     }
     Some(())

@@ -52,10 +52,7 @@ pub(crate) fn lower(lowering: &mut Lowering<'_>, line: &Statement, is_static: bo
     };
     let mut words = line.words.iter();
     while let Some(word) = words.next() {
-        if option(lowering, &mut draft, word, &mut words, is_static).is_none() {
-            lowering.report.note("rule-left-out", line.span(), "the rule is left out");
-            return None;
-        }
+        option(lowering, &mut draft, word, &mut words, is_static)?;
     }
     finish(lowering, line, draft)
 }
@@ -180,11 +177,10 @@ fn option(
             Some(Some(found)) => action(lowering, draft, word, found)?,
             Some(None) => {}
             None => {
-                lowering.report.refuse(
-                    "unknown-option",
-                    word.span,
-                    format!("`{word}` is not an option of a rule"),
-                );
+                lowering
+                    .report
+                    .refuse("unknown-option", word.span, format!("`{word}` is not an option of a rule"))
+                    .because("the rule is left out");
                 return None;
             }
         },
@@ -208,7 +204,7 @@ fn action(lowering: &mut Lowering<'_>, draft: &mut Draft, word: &Word, found: Ru
         lowering
             .report
             .refuse("second-action", word.span, "a rule has one action only")
-            .because("table, goto, nop, l3mdev, blackhole, unreachable and prohibit exclude each other");
+            .because("table, goto, nop, l3mdev, blackhole, unreachable and prohibit exclude each other; the rule is left out");
         return None;
     }
     draft.action = Some(found);
@@ -229,7 +225,10 @@ fn selector(
     let found = prefix(&mut lowering.report, value)?;
     let family = Family::of(found.address);
     if draft.family.is_some_and(|other| other != family) {
-        lowering.report.refuse("mixed-families", value.span, "the rule mixes IPv4 and IPv6");
+        lowering
+            .report
+            .refuse("mixed-families", value.span, "the rule mixes IPv4 and IPv6")
+            .because("the rule is left out");
         return None;
     }
     draft.family = Some(family);

@@ -52,14 +52,7 @@ pub(crate) fn read(lowering: &mut Lowering<'_>, block: &Statement) {
                     );
                 }
             }
-            "sync_group_tracking_weight" => group.tracking_weight = true,
-            "global_tracking" => {
-                group.tracking_weight = true;
-                lowering
-                    .report
-                    .complain("old-spelling", statement.span(), "`global_tracking` is an old word")
-                    .suggest("sync_group_tracking_weight");
-            }
+            "sync_group_tracking_weight" | "global_tracking" => group.tracking_weight = true,
             _ => {
                 let mut notify = std::mem::take(&mut group.notify);
                 notify.word(lowering, statement);

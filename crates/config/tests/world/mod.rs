@@ -102,7 +102,12 @@ impl Host for World {
         (0, 0)
     }
     fn file(&self, path: &Path) -> Option<FileFacts> {
-        self.files.get(path).map(|(facts, _)| *facts)
+        let folder = path.parent().and_then(|folder| self.real_path(folder));
+        let path = match (folder, path.file_name()) {
+            (Some(folder), Some(name)) => folder.join(name),
+            _ => path.to_owned(),
+        };
+        self.files.get(&path).map(|(facts, _)| *facts)
     }
     fn real_path(&self, path: &Path) -> Option<PathBuf> {
         let mut real = PathBuf::new();
