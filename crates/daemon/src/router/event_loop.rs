@@ -1,76 +1,74 @@
-//! The loop: wait, read everything, step, perform.
+//! The loop: wait, read everything (`intake`), step, perform.
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use mainstay_core::address::Route;
-use mainstay_core::router::{Action, Actions, Advert, Event, Input, Reason, Router, RouterPlan};
+use mainstay_core::router::{Action, Actions, Advert, Input, Reason, Router};
 use mainstay_core::time::{Duration, Instant};
 use mainstay_system::clock;
-use mainstay_system::netlink::{Heard, Monitor};
+use mainstay_system::netlink::Monitor;
 use mainstay_system::vrrp::{Inbox, Sender};
 use mainstay_system::wait::{Interest, Poll, Ready, Timer, Waker};
 
 use super::effects::Effects;
 use super::helper::{Helper, Task};
+use super::intake::route_protocols;
 use super::outbox::Outbox;
 use super::outcome::{Outcome, Reporter, complaint};
 use super::pace::Pace;
 use super::sockets::Sockets;
 use super::{Start, Supervisor, scheduling};
-use crate::frames::{FromRouter, Peer, ToRouter};
+use crate::frames::{FromRouter, Peer};
 
 /// Numbers of the loop's own descriptors in the epoll set.
-const SUPERVISOR: u64 = 0;
-const MONITOR: u64 = 1;
-const TIMER: u64 = 2;
-const LANES: u64 = 3;
+pub(super) const SUPERVISOR: u64 = 0;
+pub(super) const MONITOR: u64 = 1;
+pub(super) const TIMER: u64 = 2;
+pub(super) const LANES: u64 = 3;
 
-/// VRRP messages read in one turn, so that a flood cannot keep our own adverts from being sent.
-const MESSAGES: usize = 4096;
+/// A timer that went off so long ago shows that the loop did not run when it should have.
+const LATE: Duration = Duration::from_millis(5);
 
-/// Time spent reading VRRP messages in one turn, for the same reason.
-const READING: Duration = Duration::from_millis(5);
+/// If so much time passed since we looked what is waiting, we look again before any deadline is believed: reading
+/// alone never takes so long, so we did not run for a while. Half of the shortest time after which a silent master is
+/// replaced.
+const STALE: Duration = Duration::from_millis(15);
 
-/// If so much time passed since we looked what is waiting, we look again before any deadline is believed: we may have
-/// been stopped in between.
-const STALE: Duration = Duration::from_millis(5);
-
-/// How often we look again at most.
-const LOOKS: usize = 16;
+/// How often we look at most.
+const LOOKS: usize = 8;
 
 /// How long a finished router waits for the supervisor to take its last words.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Everything the loop owns.
 pub struct EventLoop {
-    router: Router,
-    actions: Actions,
-    poll: Poll,
-    timer: Timer,
-    pace: Pace,
-    outbox: Outbox,
-    resume_sent: Option<Instant>,
-    monitor: Monitor,
+    pub(super) router: Router,
+    pub(super) actions: Actions,
+    pub(super) poll: Poll,
+    pub(super) timer: Timer,
+    pub(super) pace: Pace,
+    pub(super) outbox: Outbox,
+    pub(super) resume_sent: Option<Instant>,
+    pub(super) monitor: Monitor,
     /// A list of the kernel's tables was asked for and has not come yet.
-    listing: bool,
-    waker: Arc<Waker>,
-    outcomes: Receiver<Outcome>,
-    effects: Effects,
-    helper: Helper,
-    sockets: Sockets,
-    inbox: Inbox,
+    pub(super) listing: bool,
+    pub(super) waker: Arc<Waker>,
+    pub(super) outcomes: Receiver<Outcome>,
+    pub(super) effects: Effects,
+    pub(super) helper: Helper,
+    pub(super) sockets: Sockets,
+    pub(super) inbox: Inbox,
     /// Sockets that are ready, by number.
-    waiting: Vec<u64>,
+    pub(super) waiting: Vec<u64>,
     /// Which of them is read first, so that a flooded one cannot starve the others.
-    first: usize,
-    sender: Sender,
-    adverts: Vec<Advert>,
+    pub(super) first: usize,
+    pub(super) sender: Sender,
+    pub(super) adverts: Vec<Advert>,
     /// What is to be told when all sockets are open.
-    pending: Vec<FromRouter>,
+    pub(super) pending: Vec<FromRouter>,
     /// We wait for room in the channel to the supervisor.
-    writing: bool,
-    ended: bool,
+    pub(super) writing: bool,
+    pub(super) ended: bool,
 }
 
 impl EventLoop {
@@ -142,15 +140,16 @@ impl EventLoop {
     }
 
     fn turn(&mut self, ready: &mut Vec<Ready>) -> anyhow::Result<()> {
-        for look in 0..LOOKS {
+        let mut late = self.is_late(clock::now());
+        for _ in 0..LOOKS {
             let looked = clock::now();
-            let expired = self.read(ready)?;
+            self.read(ready, late)?;
             // More may have arrived while we read, or while we did not run at all: a deadline is believed only if
             // nothing that could have moved it is waiting unread.
-            let stale = clock::now().saturating_since(looked) > STALE;
-            if !(stale || (look == 0 && expired && self.is_late(looked))) {
+            if !late && clock::now().saturating_since(looked) < STALE {
                 break;
             }
+            late = false;
             self.poll.wait(ready, false)?;
         }
         let now = clock::now();
@@ -167,181 +166,6 @@ impl EventLoop {
         }
         anyhow::ensure!(self.effects.is_alive(), "the effects lane died");
         Ok(())
-    }
-
-    /// Whether the timer went off long before `now`.
-    fn is_late(&self, now: Instant) -> bool {
-        self.timer.armed().is_some_and(|armed| now.saturating_since(armed) > STALE)
-    }
-
-    /// Reads from everything that is ready. Returns whether the timer had gone off.
-    fn read(&mut self, ready: &[Ready]) -> anyhow::Result<bool> {
-        let (mut supervisor, mut lanes, mut timer) = (false, false, false);
-        self.waiting.clear();
-        for event in ready {
-            match event.token {
-                SUPERVISOR => {
-                    if event.writable {
-                        self.outbox.flush();
-                    }
-                    supervisor |= event.readable;
-                }
-                // Kernel events come first: they say what the packets may be about.
-                MONITOR => self.hear()?,
-                TIMER => timer = true,
-                LANES => lanes = true,
-                token => self.waiting.push(token),
-            }
-        }
-        self.receive();
-        if supervisor {
-            self.listen()?;
-        }
-        if lanes {
-            self.collect()?;
-        }
-        Ok(timer)
-    }
-
-    /// Hears what changed in the kernel.
-    fn hear(&mut self) -> anyhow::Result<()> {
-        let mut inputs = Vec::new();
-        let heard = self.monitor.read(&mut inputs)?;
-        let now = clock::now();
-        for input in inputs {
-            self.router.step(now, input, &mut self.actions);
-        }
-        if heard == Heard::Lost && !self.listing {
-            self.listing = true;
-            self.helper.ask(Task::List);
-        }
-        Ok(())
-    }
-
-    /// Reads the sockets in [`Self::waiting`], a burst from each in turn.
-    fn receive(&mut self) {
-        let began = clock::now();
-        let late = self.is_late(began);
-        // After a stall everything that came in the meantime is read, as far as a buffer can hold.
-        let (messages, reading) = if late { (16 * MESSAGES, 10 * READING) } else { (MESSAGES, READING) };
-        let mut count = 0;
-        self.first = self.first.wrapping_add(1);
-        if !self.waiting.is_empty() {
-            let first = self.first % self.waiting.len();
-            self.waiting.rotate_left(first);
-        }
-        while !self.waiting.is_empty() {
-            let Self { waiting, sockets, inbox, router, actions, .. } = self;
-            waiting.retain(|token| {
-                let Some(socket) = sockets.by_token(*token) else { return false };
-                // An error is that of the link (down, gone), of which the monitor tells; reading has cleared it.
-                let Ok(packets) = inbox.receive(socket) else { return false };
-                let now = clock::now();
-                for packet in packets {
-                    router.step(now, Input::PacketReceived(packet), actions);
-                    count += 1;
-                }
-                inbox.is_full()
-            });
-            if count >= messages || clock::now().saturating_since(began) >= reading {
-                break;
-            }
-        }
-    }
-
-    /// Takes in what the supervisor says.
-    fn listen(&mut self) -> anyhow::Result<()> {
-        let peer = self.outbox.receive()?;
-        while let Some(frame) = self.outbox.supervisor().next()? {
-            self.take_in(frame);
-        }
-        if peer == Peer::Gone {
-            // Nobody would restart us, run our scripts or stop us: hand over while we can.
-            tracing::error!("the supervisor is gone: handing over");
-            self.poll.remove(&*self.outbox.supervisor())?;
-            self.outbox.close();
-            self.step(Input::ShutdownRequested);
-        }
-        Ok(())
-    }
-
-    fn take_in(&mut self, frame: ToRouter) {
-        match frame {
-            ToRouter::Start { .. } => tracing::error!("the supervisor said twice what to be; ignored"),
-            ToRouter::Reload(plan) => {
-                if let Err(error) = self.follow(&plan) {
-                    let operation = format!("{} {}", error.operation, error.object);
-                    self.tell(&complaint(operation, error.errno()));
-                }
-                self.step(Input::Reloaded(plan));
-                self.pending.push(FromRouter::ReloadApplied);
-            }
-            ToRouter::Shutdown => self.step(Input::ShutdownRequested),
-            ToRouter::ScriptFinished { script, outcome } => {
-                self.step(Input::ScriptFinished { script, outcome })
-            }
-            ToRouter::FileRead { file, value } => self.step(Input::FileRead { file, value }),
-            ToRouter::ProcessesCounted { process, count } => {
-                self.step(Input::ProcessesCounted { process, count });
-            }
-            ToRouter::ReportRequested(number) => {
-                let report = Box::new(self.router.report());
-                self.outbox.send(FromRouter::Report(number, report));
-            }
-        }
-    }
-
-    /// Filters for another plan.
-    fn follow(&mut self, plan: &RouterPlan) -> mainstay_system::Result<()> {
-        self.monitor.follow_routes_of(&route_protocols(plan))?;
-        self.sockets.follow(plan)
-    }
-
-    /// Takes in what the lanes say.
-    fn collect(&mut self) -> anyhow::Result<()> {
-        self.waker.quiet();
-        while let Ok(outcome) = self.outcomes.try_recv() {
-            match outcome {
-                Outcome::Refused(input) => self.step(input),
-                Outcome::Notify(notification) => self.outbox.send(FromRouter::Notify(notification)),
-                Outcome::Tell(event) => self.tell(&event),
-                Outcome::Flushed => {
-                    self.outbox.send(FromRouter::Finished);
-                    self.ended = true;
-                }
-                Outcome::Listed(tables) => {
-                    self.listing = false;
-                    // Events from before the list must not be taken for news after it.
-                    self.hear()?;
-                    match tables {
-                        Ok(tables) => self.step(tables.into()),
-                        Err(error) => {
-                            self.tell(&complaint(
-                                format!("{} {}", error.operation, error.object),
-                                error.errno(),
-                            ));
-                            self.listing = true;
-                            self.helper.ask(Task::List);
-                        }
-                    }
-                }
-                Outcome::Opened(wanted, result) => {
-                    let opened = self.sockets.opened(clock::now(), wanted, result, &self.poll, &self.helper);
-                    if let Err(error) = opened {
-                        self.tell(&complaint(format!("{} {}", error.operation, error.object), error.errno()));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn step(&mut self, input: Input<'static>) {
-        self.router.step(clock::now(), input, &mut self.actions);
-    }
-
-    fn tell(&mut self, event: &Event) {
-        self.outbox.send_or_lose(&FromRouter::Event(event.clone()));
     }
 
     /// Performs what was ordered: adverts at once, the loop's own business, and the rest on the effects lane.
@@ -404,6 +228,11 @@ impl EventLoop {
         }
     }
 
+    /// Whether the timer went off long before `now`.
+    fn is_late(&self, now: Instant) -> bool {
+        self.timer.armed().is_some_and(|armed| now.saturating_since(armed) > LATE)
+    }
+
     /// Sets the timer and what is waited for.
     fn arm(&mut self) -> anyhow::Result<()> {
         let router = self.router.next_deadline().map(|deadline| self.pace.wake_at(deadline));
@@ -447,13 +276,4 @@ fn is_state_change(order: &Action) -> bool {
         ),
         _ => false,
     }
-}
-
-/// Who installs the routes of a plan, for the monitor's filter.
-fn route_protocols(plan: &RouterPlan) -> Vec<u8> {
-    let routes = plan.instances.iter().flat_map(|instance| &instance.routes).chain(&plan.static_routes);
-    let mut protocols: Vec<u8> = routes.map(|route: &Arc<Route>| route.protocol).collect();
-    protocols.sort_unstable();
-    protocols.dedup();
-    protocols
 }

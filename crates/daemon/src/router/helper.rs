@@ -4,6 +4,7 @@
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
+use std::time::Duration;
 
 use mainstay_core::router::Socket;
 use mainstay_system::netlink;
@@ -11,6 +12,9 @@ use mainstay_system::vrrp::{ReceiveSocket, Vrids};
 
 use super::effects::STACK;
 use super::outcome::{Outcome, Reporter};
+
+/// Pause after a list that failed.
+const RETRY: Duration = Duration::from_millis(100);
 
 /// The loop's end of the lane.
 pub struct Helper {
@@ -51,7 +55,14 @@ impl Helper {
 fn run(tasks: &Receiver<Task>, reporter: &Reporter) {
     for task in tasks {
         match task {
-            Task::List => reporter.report(Outcome::Listed(netlink::tables())),
+            Task::List => {
+                let tables = netlink::tables();
+                if tables.is_err() {
+                    // The loop will ask again, and again: let it not be at once.
+                    thread::sleep(RETRY);
+                }
+                reporter.report(Outcome::Listed(tables));
+            }
             Task::Open { wanted, buffer, vrids } => {
                 let opened = ReceiveSocket::open(wanted, buffer, vrids.as_deref());
                 reporter.report(Outcome::Opened(wanted, opened));

@@ -16,6 +16,7 @@
 mod effects;
 mod event_loop;
 mod helper;
+mod intake;
 mod outbox;
 mod outcome;
 mod pace;

@@ -65,7 +65,10 @@ impl Sockets {
 
     /// Filters for the virtual router ids of another plan.
     pub fn follow(&mut self, plan: &RouterPlan) -> mainstay_system::Result<()> {
-        self.vrids = vrids(plan);
+        let before = std::mem::replace(&mut self.vrids, vrids(plan));
+        if self.vrids == before {
+            return Ok(());
+        }
         for (wanted, place) in &self.places {
             if let Place::Open { socket, .. } = place {
                 socket.filter(self.vrids[family_index(wanted)].as_ref())?;

@@ -1,0 +1,202 @@
+//! The reading half of the loop: every fact, from wherever it comes, in one order.
+
+use std::sync::Arc;
+
+use mainstay_core::address::Route;
+use mainstay_core::router::{Event, Input, RouterPlan};
+use mainstay_core::time::Duration;
+use mainstay_system::clock;
+use mainstay_system::netlink::Heard;
+use mainstay_system::wait::Ready;
+
+use super::event_loop::{EventLoop, LANES, MONITOR, SUPERVISOR, TIMER};
+use super::helper::Task;
+use super::outcome::{Outcome, complaint};
+use crate::frames::{FromRouter, Peer, ToRouter};
+
+/// VRRP messages read in one turn, so that a flood cannot keep our own adverts from being sent.
+const MESSAGES: usize = 4096;
+
+/// Time spent reading VRRP messages in one turn, for the same reason.
+const READING: Duration = Duration::from_millis(5);
+
+impl EventLoop {
+    /// Reads from everything that is ready. After a stall (`late`) everything that came in the meantime is read, as
+    /// far as a buffer can hold; else only so much that our own adverts are not held up.
+    pub(super) fn read(&mut self, ready: &[Ready], late: bool) -> anyhow::Result<()> {
+        let (mut supervisor, mut lanes) = (false, false);
+        self.waiting.clear();
+        for event in ready {
+            match event.token {
+                SUPERVISOR => {
+                    if event.writable {
+                        self.outbox.flush();
+                    }
+                    supervisor |= event.readable;
+                }
+                // Kernel events come first: they say what the packets may be about.
+                MONITOR => self.hear()?,
+                // It has done its work by waking us.
+                TIMER => {}
+                LANES => lanes = true,
+                token => self.waiting.push(token),
+            }
+        }
+        self.receive(late);
+        if supervisor {
+            self.listen()?;
+        }
+        if lanes {
+            self.collect()?;
+        }
+        Ok(())
+    }
+
+    /// Hears what changed in the kernel.
+    fn hear(&mut self) -> anyhow::Result<()> {
+        let mut inputs = Vec::new();
+        let heard = self.monitor.read(&mut inputs)?;
+        let now = clock::now();
+        for input in inputs {
+            self.router.step(now, input, &mut self.actions);
+        }
+        if heard == Heard::Lost && !self.listing {
+            self.listing = true;
+            self.helper.ask(Task::List);
+        }
+        Ok(())
+    }
+
+    /// Reads the sockets in [`Self::waiting`], a burst from each in turn.
+    fn receive(&mut self, late: bool) {
+        let began = clock::now();
+        let (messages, reading) = if late { (16 * MESSAGES, 10 * READING) } else { (MESSAGES, READING) };
+        let mut count = 0;
+        self.first = self.first.wrapping_add(1);
+        if !self.waiting.is_empty() {
+            let first = self.first % self.waiting.len();
+            self.waiting.rotate_left(first);
+        }
+        while !self.waiting.is_empty() {
+            let Self { waiting, sockets, inbox, router, actions, .. } = self;
+            waiting.retain(|token| {
+                let Some(socket) = sockets.by_token(*token) else { return false };
+                // An error is that of the link (down, gone), of which the monitor tells; reading has cleared it.
+                let Ok(packets) = inbox.receive(socket) else { return false };
+                let now = clock::now();
+                for packet in packets {
+                    router.step(now, Input::PacketReceived(packet), actions);
+                    count += 1;
+                }
+                inbox.is_full()
+            });
+            if count >= messages || clock::now().saturating_since(began) >= reading {
+                break;
+            }
+        }
+    }
+
+    /// Takes in what the supervisor says.
+    fn listen(&mut self) -> anyhow::Result<()> {
+        let peer = self.outbox.receive()?;
+        while let Some(frame) = self.outbox.supervisor().next()? {
+            self.take_in(frame);
+        }
+        if peer == Peer::Gone {
+            // Nobody would restart us, run our scripts or stop us: hand over while we can.
+            tracing::error!("the supervisor is gone: handing over");
+            self.poll.remove(&*self.outbox.supervisor())?;
+            self.outbox.close();
+            self.step(Input::ShutdownRequested);
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, frame: ToRouter) {
+        match frame {
+            ToRouter::Start { .. } => tracing::error!("the supervisor said twice what to be; ignored"),
+            ToRouter::Reload(plan) => {
+                if let Err(error) = self.follow(&plan) {
+                    let operation = format!("{} {}", error.operation, error.object);
+                    self.tell(&complaint(operation, error.errno()));
+                }
+                self.step(Input::Reloaded(plan));
+                self.pending.push(FromRouter::ReloadApplied);
+            }
+            ToRouter::Shutdown => self.step(Input::ShutdownRequested),
+            ToRouter::ScriptFinished { script, outcome } => {
+                self.step(Input::ScriptFinished { script, outcome })
+            }
+            ToRouter::FileRead { file, value } => self.step(Input::FileRead { file, value }),
+            ToRouter::ProcessesCounted { process, count } => {
+                self.step(Input::ProcessesCounted { process, count });
+            }
+            ToRouter::ReportRequested(number) => {
+                let report = Box::new(self.router.report());
+                self.outbox.send(FromRouter::Report(number, report));
+            }
+        }
+    }
+
+    /// Filters for another plan.
+    fn follow(&mut self, plan: &RouterPlan) -> mainstay_system::Result<()> {
+        self.monitor.follow_routes_of(&route_protocols(plan))?;
+        self.sockets.follow(plan)
+    }
+
+    /// Takes in what the lanes say.
+    fn collect(&mut self) -> anyhow::Result<()> {
+        self.waker.quiet();
+        while let Ok(outcome) = self.outcomes.try_recv() {
+            match outcome {
+                Outcome::Refused(input) => self.step(input),
+                Outcome::Notify(notification) => self.outbox.send(FromRouter::Notify(notification)),
+                Outcome::Tell(event) => self.tell(&event),
+                Outcome::Flushed => {
+                    self.outbox.send(FromRouter::Finished);
+                    self.ended = true;
+                }
+                Outcome::Listed(tables) => {
+                    self.listing = false;
+                    // Events from before the list must not be taken for news after it.
+                    self.hear()?;
+                    match tables {
+                        Ok(tables) => self.step(tables.into()),
+                        Err(error) => {
+                            self.tell(&complaint(
+                                format!("{} {}", error.operation, error.object),
+                                error.errno(),
+                            ));
+                            self.listing = true;
+                            self.helper.ask(Task::List);
+                        }
+                    }
+                }
+                Outcome::Opened(wanted, result) => {
+                    let opened = self.sockets.opened(clock::now(), wanted, result, &self.poll, &self.helper);
+                    if let Err(error) = opened {
+                        self.tell(&complaint(format!("{} {}", error.operation, error.object), error.errno()));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, input: Input<'static>) {
+        self.router.step(clock::now(), input, &mut self.actions);
+    }
+
+    pub(super) fn tell(&mut self, event: &Event) {
+        self.outbox.send_or_lose(&FromRouter::Event(event.clone()));
+    }
+}
+
+/// Who installs the routes of a plan, for the monitor's filter.
+pub(super) fn route_protocols(plan: &RouterPlan) -> Vec<u8> {
+    let routes = plan.instances.iter().flat_map(|instance| &instance.routes).chain(&plan.static_routes);
+    let mut protocols: Vec<u8> = routes.map(|route: &Arc<Route>| route.protocol).collect();
+    protocols.sort_unstable();
+    protocols.dedup();
+    protocols
+}
