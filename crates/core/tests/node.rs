@@ -336,3 +336,13 @@ fn every_change_of_state_carries_its_cause() {
     });
     assert_eq!(cause, Some(Cause::MasterResigned { source: ip("192.0.2.252") }));
 }
+
+#[test]
+fn a_listing_after_lost_events_that_shows_nothing_new_changes_nothing() {
+    let (mut node, _) = Node::start(plan(vec![instance("V", 10, &["192.0.2.1"])]));
+    let _ = node.run_for(Duration::from_secs(4));
+    assert_eq!(node.router.report().instances[0].state, State::Master);
+    let actions = node.list(&["192.0.2.251", "192.0.2.1"]);
+    assert_eq!(actions, []);
+    assert_eq!(node.router.report().instances[0].state, State::Master);
+}
