@@ -25,6 +25,14 @@ impl Router {
         }
     }
 
+    /// Name, state and effective priority of every instance, in plan order: the part of the report that is worth
+    /// looking at after every step.
+    pub fn states(&self) -> impl Iterator<Item = (&str, State, u8)> {
+        self.instances
+            .iter()
+            .map(|instance| (instance.plan.name.as_str(), instance.state(), instance.priority()))
+    }
+
     /// What a successor of this process needs. Cheap; taken after a step that told a state change.
     #[must_use]
     pub fn resume(&self) -> Resume {
