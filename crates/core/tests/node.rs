@@ -346,3 +346,40 @@ fn a_listing_after_lost_events_that_shows_nothing_new_changes_nothing() {
     assert_eq!(actions, []);
     assert_eq!(node.router.report().instances[0].state, State::Master);
 }
+
+/// A master whose process dies; its successor has this plan and finds these addresses.
+fn successor(plan_after: RouterPlan, addresses: &[&str]) -> (Node, Vec<Action>) {
+    let (mut node, _) = Node::start(plan(vec![instance("V", 10, &["192.0.2.1", "192.0.2.2"])]));
+    let _ = node.run_for(Duration::from_secs(4));
+    let resume = node.router.resume();
+    let router = Router::new(node.now, Duration::from_secs(100), plan_after, Some(&resume));
+    let mut successor = Node { router, now: node.now };
+    let actions = successor.list(addresses);
+    (successor, actions)
+}
+
+fn removed(actions: &[Action]) -> Vec<IpAddr> {
+    actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::RemoveAddress(address) => Some(address.address),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_restarted_master_that_lost_its_own_address_leaves_no_virtual_address_behind() {
+    let same = plan(vec![instance("V", 10, &["192.0.2.1", "192.0.2.2"])]);
+    let (node, actions) = successor(same, &["192.0.2.1", "192.0.2.2"]);
+    assert_eq!(node.state(), State::Fault);
+    assert_eq!(removed(&actions), [ip("192.0.2.1"), ip("192.0.2.2")]);
+}
+
+#[test]
+fn a_restarted_master_removes_what_its_predecessor_held_under_another_plan() {
+    let smaller = plan(vec![instance("V", 10, &["192.0.2.1"])]);
+    let (node, actions) = successor(smaller, &["192.0.2.251", "192.0.2.1", "192.0.2.2"]);
+    assert_eq!(node.state(), State::Master);
+    assert_eq!(removed(&actions), [ip("192.0.2.2")]);
+}

@@ -1,12 +1,14 @@
 //! A plain snapshot of a router, for people, metrics and a restarted process.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use super::reason::{Cause, State};
+use crate::address::{InterfaceAddress, Route, Rule};
 use crate::time::{Duration, Instant};
 
 /// What a router looks like at one moment.
@@ -115,6 +117,12 @@ pub struct Resume {
     pub instances: Vec<ResumeInstance>,
     /// Verdicts of trackers by kind and name, as in [`TrackerReport::name`].
     pub trackers: Vec<(String, bool)>,
+    /// Addresses held: those that the successor's plan no longer has are removed.
+    pub addresses: Vec<Arc<InterfaceAddress>>,
+    /// Routes held; likewise.
+    pub routes: Vec<Arc<Route>>,
+    /// Rules held; likewise.
+    pub rules: Vec<Arc<Rule>>,
 }
 
 /// State of one instance that survives its process.

@@ -49,6 +49,9 @@ impl Router {
                 })
                 .collect(),
             trackers: verdicts.filter_map(|tracker| Some((tracker.name, tracker.up?))).collect(),
+            addresses: self.holdings.addresses().cloned().collect(),
+            routes: self.holdings.routes().cloned().collect(),
+            rules: self.holdings.rules().cloned().collect(),
         }
     }
 

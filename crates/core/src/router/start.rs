@@ -1,5 +1,6 @@
 //! The beginning: the first listing of the kernel, what a crashed predecessor left, and listings after lost events.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -9,7 +10,7 @@ use super::Router;
 use super::action::{Action, Actions};
 use super::input::Link;
 use super::reason::State;
-use super::report::ResumeInstance;
+use super::report::{Resume, ResumeInstance};
 use crate::address::{InterfaceAddress, LinkIndex};
 use crate::time::Instant;
 
@@ -32,7 +33,8 @@ impl Router {
         for id in 0..self.instances.len() {
             let name = self.instances[id].plan.name.clone();
             let was_master = left_as(&name).is_some_and(|left| left.state == State::Master);
-            if !was_master {
+            // Without an address of its own it cannot take up mastership, whatever it was.
+            if !was_master || self.instances[id].source.is_none() {
                 self.remove_residual(id, actions);
             }
             if self.instances[id].plan.promote_secondaries
@@ -56,6 +58,9 @@ impl Router {
                 }
                 State::Master | State::Init | State::Fault => {}
             }
+        }
+        if let Some(left) = &predecessor {
+            self.remove_unplanned(left, actions);
         }
         // Whoever is not fit for the state it resumed leaves it here, whoever starts anew begins.
         self.reassess_all(now, actions);
@@ -95,6 +100,24 @@ impl Router {
             let present = self.kernel.by_name(&address.link).is_some_and(|known| known.has(address.address));
             if present && self.holdings.held(&address.link, address.address).is_none() {
                 actions.push(Action::RemoveAddress(Arc::clone(address)));
+            }
+        }
+    }
+
+    /// What a predecessor held under another plan, and nobody holds now.
+    fn remove_unplanned(&self, left: &Resume, actions: &mut Actions) {
+        let held: BTreeSet<_> = self.holdings.rules().collect();
+        let rules = left.rules.iter().filter(|rule| !held.contains(rule));
+        actions.extend(rules.cloned().map(Action::RemoveRule));
+        let held: BTreeSet<_> = self.holdings.routes().collect();
+        let routes = left.routes.iter().filter(|route| !held.contains(route));
+        actions.extend(routes.cloned().map(Action::RemoveRoute));
+        for address in &left.addresses {
+            let present = self.kernel.by_name(&address.link).is_some_and(|known| known.has(address.address));
+            let removal = Action::RemoveAddress(Arc::clone(address));
+            let is_held = self.holdings.held(&address.link, address.address).is_some();
+            if present && !is_held && !actions.contains(&removal) {
+                actions.push(removal);
             }
         }
     }
