@@ -1,0 +1,350 @@
+//! The daemon's loop and its effects thread, as `mainstay`'s router process has them: packets before ticks, adverts
+//! at once, everything else in order through one thread.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use mainstay_core::router::{Action, Actions, Input, State};
+
+use crate::fault::NodeId;
+use crate::frame::{Arp, Body, Frame, To, Vrrp, mac_of};
+use crate::judge::Hearing;
+use crate::node::{Brain, Fact, Node};
+use crate::scenario::Kind;
+use crate::world::{Event, World};
+
+/// How often a due tick may leave the next deadline in the past.
+const TICKS: usize = 4;
+
+impl World {
+    /// Starts a node's process.
+    pub(crate) fn start(&mut self, id: NodeId) {
+        let changes = self.nodes[id].changes.clone();
+        let plan = self.scenario.plan(id, &changes);
+        let node = &mut self.nodes[id];
+        if node.down > 0 || node.off > 0 || node.brain.is_some() {
+            return;
+        }
+        node.life += 1;
+        let now = node.clock.read(self.now);
+        let memory = node.memory.take();
+        if memory.is_none() {
+            // What a forgotten predecessor left under another configuration is beyond anybody's knowledge.
+            node.kernel.keep_only(&plan);
+        }
+        let brain = Brain::start(node.kind, now, plan.clone(), node.own, node.kernel.mac, memory.as_ref());
+        node.brain = Some(brain);
+        node.plan = plan;
+        node.netlink_in_flight = 0;
+        node.events_lost = false;
+        self.judge.process_started(self.now, id);
+        self.trace.tell(self.now, || format!("{} starts", name(id)));
+        self.tell(id, Fact::List);
+    }
+
+    /// The process is gone, with everything that was its own.
+    pub(crate) fn kill(&mut self, id: NodeId, keep_memory: bool) {
+        let node = &mut self.nodes[id];
+        if let Some(brain) = node.brain.take() {
+            node.memory = if keep_memory { brain.resume() } else { None };
+        }
+        node.life += 1;
+        node.timer += 1;
+        node.inbox.clear();
+        node.effects.clear();
+        node.effects_busy = false;
+        node.listens = false;
+        node.waking = false;
+        node.netlink_in_flight = 0;
+        if node.kernel.virtual_addresses().next().is_some() {
+            self.judge.process_abandoned(id);
+        }
+    }
+
+    /// Something waits for a node's loop.
+    pub(crate) fn tell(&mut self, id: NodeId, fact: Fact) {
+        if self.nodes[id].brain.is_some() {
+            self.nodes[id].inbox.push_back(fact);
+            self.rouse(id);
+        }
+    }
+
+    /// The loop of a node has a reason to wake up.
+    pub(crate) fn rouse(&mut self, id: NodeId) {
+        let node = &mut self.nodes[id];
+        if !node.runs() || node.waking {
+            return;
+        }
+        node.waking = true;
+        let most = node.loop_delay;
+        let after = Duration::from_micros(5) + self.random.between(Duration::ZERO, most);
+        self.later(after, Event::Wake(id));
+    }
+
+    /// One turn of a node's loop.
+    pub(crate) fn wake(&mut self, id: NodeId) {
+        self.nodes[id].waking = false;
+        if !self.nodes[id].runs() {
+            return;
+        }
+        let keepalived = matches!(self.nodes[id].kind, Kind::Keepalived227 | Kind::Keepalived243);
+        if keepalived {
+            // keepalived runs its timers before it reads, and reads one packet a turn.
+            self.tick(id);
+            if let Some(fact) = self.nodes[id].inbox.pop_front() {
+                self.feed(id, &fact);
+            }
+        } else {
+            while let Some(fact) = self.nodes[id].inbox.pop_front() {
+                self.feed(id, &fact);
+            }
+            self.tick(id);
+        }
+        self.set_timer(id);
+        if !self.nodes[id].inbox.is_empty() {
+            self.rouse(id);
+        }
+        self.check_settled_node(id);
+    }
+
+    fn feed(&mut self, id: NodeId, fact: &Fact) {
+        if let Fact::Reload(plan) = fact {
+            self.nodes[id].plan = (**plan).clone();
+        }
+        if matches!(fact, Fact::List) {
+            self.nodes[id].events_lost = false;
+        }
+        let hearing = match fact {
+            Fact::Packet(vrrp) => self.hearing(id, vrrp),
+            _ => None,
+        };
+        let mut actions = Vec::new();
+        let node = &mut self.nodes[id];
+        let local = node.clock.read(self.now);
+        let input = Node::input(&node.kernel, fact);
+        if let Some(brain) = &mut node.brain {
+            brain.step(local, input, &mut actions);
+            if let Some(hearing) = hearing {
+                self.judge.heard(self.now, id, &hearing, brain.state(hearing.router));
+            }
+        }
+        self.perform(id, actions);
+    }
+
+    /// What an undamaged advert says to a node, for the judge; it reads the bytes on its own.
+    fn hearing(&self, id: NodeId, vrrp: &Vrrp) -> Option<Hearing> {
+        let node = &self.nodes[id];
+        let Some(Brain::Mainstay(router)) = &node.brain else { return None };
+        let [first, vrid, priority, _, high, low, ..] = *vrrp.payload else { return None };
+        let router_index = node.plan.instances.iter().position(|plan| plan.vrid.get() == vrid)?;
+        let plan = &node.plan.instances[router_index];
+        let states = router.states().nth(router_index).map(|(_, state, priority)| (state, priority))?;
+        let interval_cs = u64::from(u16::from_be_bytes([high & 0x0f, low]));
+        let acceptable = !vrrp.damaged
+            && first == 0x10 * plan.version.number() + 1
+            && (plan.version.number() == 3 || u64::from(low) == plan.advert_interval.as_secs());
+        Some(Hearing {
+            router: router_index,
+            acceptable,
+            priority,
+            source: vrrp.source,
+            interval: Duration::from_millis(10 * interval_cs),
+            own: node.own,
+            before: states,
+        })
+    }
+
+    fn tick(&mut self, id: NodeId) {
+        for _ in 0..TICKS {
+            let node = &mut self.nodes[id];
+            let local = node.clock.read(self.now);
+            let Some(brain) = &mut node.brain else { return };
+            if brain.next_deadline().is_none_or(|deadline| deadline > local) {
+                return;
+            }
+            let mut actions = Vec::new();
+            brain.step(local, Input::Tick, &mut actions);
+            self.perform(id, actions);
+        }
+        let node = &self.nodes[id];
+        let local = node.clock.read(self.now);
+        if node.brain.as_ref().and_then(Brain::next_deadline).is_some_and(|deadline| deadline <= local) {
+            let what = format!("{}: a tick does not move its deadline", name(id));
+            self.judge.violate(self.now, "deadline", what);
+        }
+    }
+
+    /// Sets a node's timer to its next deadline, as its clock has it now.
+    pub(crate) fn set_timer(&mut self, id: NodeId) {
+        let node = &mut self.nodes[id];
+        node.timer += 1;
+        let deadline = node.brain.as_ref().and_then(Brain::next_deadline);
+        let timer = node.timer;
+        if let Some(at) = deadline.and_then(|deadline| node.clock.when(deadline)) {
+            self.at(at, Event::Timer(id, timer));
+        }
+    }
+
+    /// Performs what a step ordered.
+    fn perform(&mut self, id: NodeId, actions: Actions) {
+        if actions.is_empty() {
+            return;
+        }
+        let virtual_of = |address: &IpAddr, name: &str| {
+            let instance = self.nodes[id].plan.instances.iter().find(|instance| instance.name == name);
+            instance.is_some_and(|instance| instance.addresses.iter().any(|own| own.address == *address))
+        };
+        self.judge.ordered(self.now, id, &actions, virtual_of);
+        for action in actions {
+            self.trace_action(id, &action);
+            match action {
+                Action::SendAdvert(advert) => {
+                    if self.nodes[id].kernel.refuses_to_send {
+                        let life = self.nodes[id].life;
+                        let fact = Fact::AdvertRefused(advert.instance);
+                        self.later(Duration::from_micros(10), Event::Tell(id, life, fact));
+                        continue;
+                    }
+                    let to = self.destination(advert.destination);
+                    let vrrp = Vrrp {
+                        sender: id,
+                        source: advert.source,
+                        destination: advert.destination,
+                        ttl: advert.ttl.unwrap_or(64),
+                        payload: advert.payload,
+                        damaged: false,
+                    };
+                    self.send(id, &Frame { source: mac_of(id), to, body: Body::Vrrp(vrrp) });
+                }
+                Action::SocketsChanged => {}
+                Action::RunScript(_) => {
+                    let good = self.nodes[id].script_fails == 0;
+                    let life = self.nodes[id].life;
+                    let after = self.random.milliseconds(2, 80);
+                    self.later(after, Event::Tell(id, life, Fact::Script(good)));
+                }
+                Action::Tell(_) | Action::Notify(_) => {}
+                Action::AddAddress(_)
+                | Action::RemoveAddress(_)
+                | Action::AddRoute(_)
+                | Action::RemoveRoute(_)
+                | Action::AddRule(_)
+                | Action::RemoveRule(_)
+                | Action::Announce { .. }
+                | Action::PromoteSecondaries(_)
+                | Action::Finished => self.nodes[id].effects.push_back(action),
+            }
+        }
+        self.nodes[id].listens = true;
+        self.go_on_with_effects(id);
+    }
+
+    /// The effects thread takes up its next order.
+    pub(crate) fn go_on_with_effects(&mut self, id: NodeId) {
+        let node = &mut self.nodes[id];
+        if node.effects_busy || node.effects.is_empty() || !node.runs() {
+            return;
+        }
+        node.effects_busy = true;
+        let (life, slow) = (node.life, node.kernel_delay);
+        let micros = 5 + self.random.below(95);
+        let after = Duration::from_micros(micros) + self.random.between(Duration::ZERO, slow);
+        self.later(after, Event::Effect(id, life));
+    }
+
+    /// One order is performed.
+    pub(crate) fn effect(&mut self, id: NodeId, life: u32) {
+        if self.nodes[id].life != life {
+            return;
+        }
+        self.nodes[id].effects_busy = false;
+        if !self.nodes[id].runs() {
+            return;
+        }
+        let Some(action) = self.nodes[id].effects.pop_front() else { return };
+        match action {
+            Action::AddAddress(address) => match self.nodes[id].kernel.add(address.address) {
+                Ok(true) => self.netlink(id, Fact::Added(address.address)),
+                Ok(false) => {}
+                Err(_) => self.tell(id, Fact::Refused(address)),
+            },
+            Action::RemoveAddress(address) => {
+                if self.nodes[id].kernel.remove(address.address) {
+                    self.netlink(id, Fact::Removed(address.address));
+                }
+            }
+            Action::Announce { mac, address, .. } => {
+                let arp = Arp { request: true, mac, sender: address, target: address };
+                self.send(id, &Frame { source: mac, to: To::Everybody, body: Body::Arp(arp) });
+            }
+            Action::Finished => {
+                self.trace.tell(self.now, || format!("{} ends", name(id)));
+                self.kill(id, false);
+            }
+            _ => {}
+        }
+        self.note_holders(id);
+        self.go_on_with_effects(id);
+        self.check_settled_node(id);
+    }
+
+    /// The kernel tells its listeners.
+    pub(crate) fn netlink(&mut self, id: NodeId, fact: Fact) {
+        let node = &mut self.nodes[id];
+        if node.brain.is_none() {
+            return;
+        }
+        if node.kernel.loses_events {
+            node.events_lost = true;
+            return;
+        }
+        node.netlink_in_flight += 1;
+        let life = node.life;
+        // A fixed delay keeps the order, as the kernel does.
+        self.later(Duration::from_micros(150), Event::Netlink(id, life, fact));
+    }
+
+    /// With nothing on its way, the kernel has the addresses of masters and no others (S5).
+    fn check_settled_node(&mut self, id: NodeId) {
+        let node = &self.nodes[id];
+        let Some(Brain::Mainstay(router)) = &node.brain else { return };
+        if !node.is_settled() {
+            return;
+        }
+        let mut expected: Vec<IpAddr> = node
+            .plan
+            .instances
+            .iter()
+            .zip(router.states())
+            .filter(|(_, (_, state, _))| *state == State::Master)
+            .flat_map(|(plan, _)| plan.addresses.iter().map(|address| address.address))
+            .collect();
+        expected.sort_unstable();
+        if !node.kernel.virtual_addresses().eq(expected.iter().copied()) {
+            let has: Vec<IpAddr> = node.kernel.virtual_addresses().collect();
+            let what = format!("{} holds {has:?} and is master of {expected:?}", name(id));
+            self.judge.violate(self.now, "S5", what);
+        }
+    }
+
+    fn trace_action(&mut self, id: NodeId, action: &Action) {
+        self.trace.tell(self.now, || match action {
+            Action::SendAdvert(advert) => {
+                let priority = advert.payload.get(2).copied().unwrap_or_default();
+                format!("{}   advert {} priority {priority}", name(id), advert.instance)
+            }
+            Action::Tell(event) => format!("{} {:?}: {}", name(id), event.subject, event.reason),
+            Action::Announce { address, .. } => format!("{}   announce {address}", name(id)),
+            Action::AddAddress(address) => format!("{}   add {address}", name(id)),
+            Action::RemoveAddress(address) => format!("{}   remove {address}", name(id)),
+            Action::Notify(told) => format!("{}   notify {:?} {}", name(id), told.object, told.state.word()),
+            other => format!("{}   {other:?}", name(id)),
+        });
+    }
+}
+
+/// What people call a node.
+#[must_use]
+pub fn name(id: NodeId) -> char {
+    char::from(b'a' + (id % 26) as u8)
+}

@@ -1,0 +1,104 @@
+//! Frames: sent, carried, received; and the traffic of hosts.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::fault::{Cause, NodeId};
+use crate::frame::{Arp, Body, Frame, Station, To, mac_of};
+use crate::node::{Fact, RING};
+use crate::world::{Event, World};
+
+impl World {
+    /// A station sends a frame.
+    pub(crate) fn send(&mut self, from: Station, frame: &Frame) {
+        if let Some(node) = self.nodes.get(from)
+            && !node.kernel.carrier
+        {
+            return;
+        }
+        let (deliveries, lost) = self.network.carry(self.now, from, frame, &mut self.random);
+        if lost > 0 && matches!(frame.body, Body::Vrrp(_)) {
+            self.judge.excuse_for_a_while(self.now, Cause::Loss);
+        }
+        for delivery in deliveries {
+            self.later(delivery.after, Event::Arrive(delivery.to, delivery.frame));
+        }
+    }
+
+    /// The hardware destination of an IP destination.
+    pub(crate) fn destination(&self, address: IpAddr) -> To {
+        let station = (0..self.nodes.len()).find(|station| self.nodes[*station].own == address);
+        station.map_or(To::Group, |station| To::One(mac_of(station)))
+    }
+
+    /// A frame arrives at a station.
+    pub(crate) fn arrive(&mut self, station: Station, frame: Frame) {
+        if station >= self.nodes.len() {
+            if let Body::Arp(arp) = &frame.body {
+                self.hosts[station - self.nodes.len()].hear(self.now, arp);
+            }
+            return;
+        }
+        let node = &mut self.nodes[station];
+        let for_us = match frame.to {
+            To::Everybody | To::Group => true,
+            To::One(mac) => mac == node.kernel.mac,
+        };
+        if !for_us || !node.kernel.carrier || node.off > 0 {
+            return;
+        }
+        if node.paused > 0 {
+            if node.ring.len() < RING {
+                node.ring.push(frame);
+            }
+            return;
+        }
+        match frame.body {
+            Body::Vrrp(vrrp) => {
+                let to_us = frame.to == To::Group || node.kernel.has(vrrp.destination);
+                if node.listens && to_us {
+                    self.tell(station, Fact::Packet(vrrp));
+                }
+            }
+            Body::Arp(arp) => {
+                if arp.request && !arp.is_gratuitous() && node.kernel.has(arp.target) {
+                    let mac = node.kernel.mac;
+                    let answer = Arp { request: false, mac, sender: arp.target, target: arp.sender };
+                    let to = To::One(arp.mac);
+                    self.send(station, &Frame { source: mac, to, body: Body::Arp(answer) });
+                }
+            }
+            Body::Probe { from, to, number } => {
+                if node.kernel.has(to) {
+                    self.probe_reached(from - self.nodes.len(), to, number, station);
+                }
+            }
+        }
+    }
+
+    fn probe_reached(&mut self, host: usize, to: IpAddr, number: u64, node: NodeId) {
+        let routers = 0..self.scenario.routers;
+        let Some(router) = routers.into_iter().find(|router| self.scenario.virtual_address(*router, 0) == to)
+        else {
+            return;
+        };
+        let _ = self.reached.insert((host, router), (number, node));
+    }
+
+    /// A host looks what became of its last probes, and sends the next.
+    pub(crate) fn probe(&mut self, host: usize) {
+        for router in 0..self.scenario.routers {
+            let address = self.scenario.virtual_address(router, 0);
+            let reached = self.reached.remove(&(host, router)).map(|(_, node)| node);
+            self.judge.probed(self.now, host, address, reached);
+            let (number, frames) = self.hosts[host].probe(self.now, address);
+            self.trace.mix(number);
+            let station = self.nodes.len() + host;
+            for frame in &frames {
+                self.send(station, frame);
+            }
+        }
+        let period = (self.scenario.interval / 2).max(Duration::from_millis(250));
+        self.later(period, Event::Probe(host));
+    }
+}

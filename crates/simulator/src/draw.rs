@@ -1,0 +1,156 @@
+//! Scenarios drawn from a seed. Swarm testing: each seed has only some kinds of faults, in its own measure, because
+//! all kinds at once hide each other.
+
+use std::time::Duration;
+
+use mainstay_core::address::Family;
+use mainstay_core::router::plan::{Preempt, Version};
+
+use crate::fault::{Change, Fault, Memory, PausedClock, Timed};
+use crate::network::Weather;
+use crate::random::Random;
+use crate::scenario::{Kind, NodeSpec, Scenario};
+
+/// How long faults are drawn for, at most.
+const TROUBLE: u64 = 60_000;
+
+const KINDS: u64 = 24;
+
+/// The scenario of a seed.
+#[must_use]
+pub fn scenario(seed: u64) -> Scenario {
+    let mut random = Random::new(seed);
+    let r = &mut random;
+    let count = r.pick(&[2, 2, 2, 3, 3, 4]);
+    let version = if r.percent(20) { Version::V2 } else { Version::V3 };
+    let family = if version == Version::V3 && r.percent(25) { Family::V6 } else { Family::V4 };
+    let interval = match version {
+        Version::V2 => Duration::from_secs(r.pick(&[1, 1, 2])),
+        Version::V3 => Duration::from_millis(r.pick(&[100, 200, 300, 1000, 1000, 1000, 3000])),
+    };
+    let routers = r.pick(&[1, 1, 2, 3]);
+    let grouped = routers > 1 && r.percent(50);
+    let mut scenario = Scenario {
+        seed,
+        family,
+        version,
+        unicast: r.percent(25),
+        interval,
+        routers,
+        addresses: r.pick(&[1, 1, 2, 3]),
+        grouped,
+        hosts: r.pick(&[1, 2]),
+        weather: Weather::FAIR,
+        nodes: Vec::new(),
+        faults: Vec::new(),
+    };
+    let foreign = r.percent(25);
+    for _ in 0..count {
+        let node = node(r, &scenario, foreign);
+        scenario.nodes.push(node);
+    }
+    let enabled: Vec<u64> = (0..KINDS).filter(|_| r.percent(30)).collect();
+    let faults = r.below(12);
+    if !enabled.is_empty() {
+        for _ in 0..faults {
+            let kind = r.pick(&enabled);
+            let timed = Timed {
+                at: r.milliseconds(0, TROUBLE),
+                lasts: lasting(r, interval),
+                fault: fault(r, kind, &scenario),
+            };
+            scenario.faults.push(timed);
+        }
+    }
+    scenario.faults.sort_by_key(|timed| timed.at);
+    scenario
+}
+
+fn node(r: &mut Random, scenario: &Scenario, foreign: bool) -> NodeSpec {
+    let kind = if foreign && !scenario.nodes.is_empty() && r.percent(50) {
+        r.pick(&[Kind::Keepalived227, Kind::Keepalived243, Kind::Frr])
+    } else {
+        Kind::Mainstay
+    };
+    let priority = |r: &mut Random| r.pick(&[1, 50, 99, 100, 100, 101, 150, 200, 253, 254]);
+    let mut priorities = vec![priority(r)];
+    if !scenario.grouped && r.percent(50) {
+        priorities.extend((1..scenario.routers).map(|_| priority(r)));
+    }
+    let owned = scenario.nodes.iter().any(|node| node.priorities.contains(&255));
+    if !owned && r.percent(5) {
+        priorities = vec![255];
+    }
+    let preempt = match r.below(10) {
+        0..6 => Preempt::After(Duration::ZERO),
+        6..9 => Preempt::Never,
+        _ => Preempt::After(r.milliseconds(1000, 15_000)),
+    };
+    let own_interval = scenario.version == Version::V3 && r.percent(20);
+    NodeSpec {
+        kind,
+        priorities,
+        preempt,
+        interval: own_interval.then(|| Duration::from_millis(r.pick(&[100, 500, 1000, 2000]))),
+        script: (kind == Kind::Mainstay && r.percent(30)).then(|| r.pick(&[0, -60, 40, -200])),
+    }
+}
+
+/// From a hiccup to well over every timer.
+fn lasting(r: &mut Random, interval: Duration) -> Duration {
+    let interval = interval.as_millis() as u64;
+    match r.below(4) {
+        0 => r.milliseconds(1, interval),
+        1 => r.milliseconds(interval, 3 * interval),
+        2 => r.milliseconds(3 * interval, 5 * interval),
+        _ => r.milliseconds(3 * interval, 20_000),
+    }
+}
+
+fn fault(r: &mut Random, kind: u64, scenario: &Scenario) -> Fault {
+    let count = scenario.nodes.len();
+    let node = r.index(count);
+    let other = (node + 1 + r.index(count - 1)) % count;
+    let interval = scenario.interval.as_millis() as u64;
+    match kind {
+        0 => Fault::Freeze(node),
+        1 => Fault::Pause(node, PausedClock::Stopped),
+        2 => Fault::Pause(node, r.pick(&[PausedClock::Running, PausedClock::Leaping])),
+        3 => Fault::Crash(node, Memory::Kept),
+        4 => Fault::Crash(node, Memory::Lost),
+        5 => Fault::Reboot(node),
+        6 => Fault::Shutdown(node),
+        7 => Fault::SlowLoop(node, r.milliseconds(1, 4 * interval)),
+        8 => Fault::SlowKernel(node, r.milliseconds(1, 500)),
+        9 => Fault::ClockRate(node, r.pick(&[-500, -100, 100, 500])),
+        10 => Fault::Carrier(node),
+        11 => Fault::Deaf(node, other),
+        12 => Fault::CutOff(node),
+        13 => Fault::MulticastDeaf(node, other),
+        14 => Fault::Loss(r.pick(&[1, 10, 30, 60])),
+        15 => Fault::Duplication(r.pick(&[5, 50, 100])),
+        16 => Fault::Delay(r.milliseconds(5, 3 * interval)),
+        17 => Fault::Damage(r.pick(&[1, 20, 60])),
+        18 => Fault::Removal(node),
+        19 => Fault::Refusal(node),
+        20 => Fault::SendRefusal(node),
+        21 => Fault::LostEvents(node),
+        22 => match r.below(2) {
+            0 => Fault::OwnAddress(node),
+            _ => Fault::Script(node),
+        },
+        _ => {
+            let change = match r.below(6) {
+                0 => Change::Priority(r.pick(&[1, 50, 120, 254])),
+                1 if scenario.version == Version::V3 => {
+                    Change::Interval(Duration::from_millis(r.pick(&[100, 400, 1000, 2000])))
+                }
+                2 => Change::MoreAddresses,
+                3 => Change::FewerAddresses,
+                4 => Change::FewerRouters,
+                _ => Change::Preempt,
+            };
+            Fault::Reload(node, change)
+        }
+    }
+}

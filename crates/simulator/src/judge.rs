@@ -1,0 +1,349 @@
+//! Watches the rules while a world runs (reference/ha.md section 3.5, those that need neither lease nor arbiter).
+//!
+//! - **S3** Two holders only while something excuses it: a cut, a lost advert, a freeze, a crash that left addresses,
+//!   peers that reject each other. It ends within one advert interval after the excuse has ended. Its time is
+//!   counted by cause.
+//! - **S5** With nothing on its way, a node's kernel has the addresses of the routers it is master of, and no others.
+//! - **S6** What an advert says decides alone: a master yields to a higher (priority, address), stays for a lower one;
+//!   a damaged advert changes nothing.
+//! - **L4** Six seconds after an undisturbed take-over every host's traffic reaches the holder.
+//! - **order** Advert, addresses, announcement, notification; no notification twice in a row.
+//! - **storm** A node gives a bounded number of orders in a second.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use mainstay_core::router::{Action, NotifyObject, NotifyState, State};
+
+use crate::daemon::name;
+use crate::fault::{Cause, Fault, NodeId, Timed};
+use crate::moment::Moment;
+use crate::scenario::{Kind, Scenario};
+
+/// One gives and the other takes: both may answer for so long.
+const HAND_OVER: Duration = Duration::from_millis(50);
+/// After an undisturbed take-over all hosts know so long later: the second burst comes after five seconds.
+const ANNOUNCED: Duration = Duration::from_millis(6500);
+/// A host that missed the announcements finds out by itself so much later.
+const REDISCOVERED: Duration = Duration::from_secs(45);
+/// Orders a node may give in one second: three routers in one group, announcing in a contest every 100 ms.
+const STORM: u32 = 5000;
+
+/// A broken rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// When.
+    pub at: Moment,
+    /// Which rule.
+    pub rule: &'static str,
+    /// What was seen.
+    pub what: String,
+}
+
+/// The watcher.
+#[derive(Debug)]
+pub struct Judge {
+    /// Rules broken.
+    pub violations: Vec<Violation>,
+    /// How long two or more held one address, by cause.
+    pub dual: BTreeMap<Cause, Duration>,
+    addresses: Vec<Watched>,
+    excuses: BTreeMap<Cause, Moment>,
+    /// When the last excuse ends.
+    excused_until: Moment,
+    /// When the last trouble of any kind ends.
+    trouble_until: Moment,
+    last_look: Moment,
+    /// Time after the end of a fault until everybody has heard everybody.
+    grace: Duration,
+    /// Time a lost advert may matter.
+    memory_of_loss: Duration,
+    /// How long both may answer while one gives and the other takes.
+    hand_over: Duration,
+    /// One bit a node: its process is gone and left its addresses.
+    abandoned: u32,
+    /// One bit a node: it is a Mainstay, and has to answer for everything it does.
+    ours: u32,
+    orders: Vec<(u64, u32)>,
+    told: BTreeMap<(NodeId, NotifyObject), NotifyState>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    address: IpAddr,
+    /// One bit a node.
+    holders: u32,
+    since: Moment,
+}
+
+/// An advert a Mainstay node is about to take in, read independently of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Hearing {
+    /// Which of its routers it is for.
+    pub router: usize,
+    /// Whether it should pass every check.
+    pub acceptable: bool,
+    /// Priority in it.
+    pub priority: u8,
+    /// Its IP source.
+    pub source: IpAddr,
+    /// Interval in it (v3).
+    pub interval: Duration,
+    /// The node's own address.
+    pub own: IpAddr,
+    /// State and effective priority before.
+    pub before: (State, u8),
+}
+
+impl Judge {
+    /// A judge for this scenario.
+    #[must_use]
+    pub fn new(scenario: &Scenario) -> Self {
+        let most = scenario.addresses + 1;
+        let addresses = (0..scenario.routers)
+            .flat_map(|router| (0..most).map(move |number| (router, number)))
+            .map(|(router, number)| Watched {
+                address: scenario.virtual_address(router, number),
+                holders: 0,
+                since: Moment(0),
+            })
+            .collect();
+        let longest = scenario.longest_interval();
+        // FRR does not answer a lower master: that one learns of it with the next advert.
+        let silent = scenario.nodes.iter().any(|node| node.kind == Kind::Frr);
+        let mainstay = |(node, spec): (usize, &crate::scenario::NodeSpec)| {
+            u32::from(spec.kind == Kind::Mainstay) << node
+        };
+        Self {
+            abandoned: 0,
+            ours: scenario.nodes.iter().enumerate().map(mainstay).sum(),
+            hand_over: if silent { HAND_OVER + longest } else { HAND_OVER },
+            violations: Vec::new(),
+            dual: BTreeMap::new(),
+            addresses,
+            excuses: BTreeMap::new(),
+            excused_until: Moment(0),
+            trouble_until: Moment(0),
+            last_look: Moment(0),
+            grace: longest + Duration::from_millis(100),
+            memory_of_loss: longest * 6 + Duration::from_millis(1100),
+            orders: vec![(0, 0); scenario.nodes.len()],
+            told: BTreeMap::new(),
+        }
+    }
+
+    /// A rule was broken.
+    pub fn violate(&mut self, at: Moment, rule: &'static str, what: String) {
+        self.violations.push(Violation { at, rule, what });
+    }
+
+    /// A fault begins; `cause` is what it excuses.
+    pub fn fault_begins(&mut self, now: Moment, timed: &Timed, cause: Option<Cause>) {
+        let late = match timed.fault {
+            Fault::SlowLoop(_, by) | Fault::Delay(by) => by,
+            Fault::SlowKernel(_, by) => by * 40,
+            _ => Duration::ZERO,
+        };
+        let until = now + timed.lasts + self.grace + late;
+        self.trouble_until = self.trouble_until.max(until);
+        if let Some(cause) = cause {
+            self.excuse(cause, until);
+        }
+    }
+
+    /// A lost advert may have consequences for a while.
+    pub fn excuse_for_a_while(&mut self, now: Moment, cause: Cause) {
+        let until = now + self.memory_of_loss;
+        self.trouble_until = self.trouble_until.max(until);
+        self.excuse(cause, until);
+    }
+
+    fn excuse(&mut self, cause: Cause, until: Moment) {
+        let known = self.excuses.entry(cause).or_insert(until);
+        *known = until.max(*known);
+        self.excused_until = self.excused_until.max(until);
+    }
+
+    /// A node's process starts: what it tells has nothing to do with what its predecessor told.
+    pub fn process_started(&mut self, now: Moment, node: NodeId) {
+        self.told.retain(|(of, _), _| *of != node);
+        if self.abandoned & 1 << node != 0 {
+            self.abandoned &= !(1 << node);
+            self.excuse(Cause::Crash, now + self.grace);
+        }
+    }
+
+    /// A node's process is gone, and its kernel goes on answering for its addresses.
+    pub fn process_abandoned(&mut self, node: NodeId) {
+        self.abandoned |= 1 << node;
+    }
+
+    /// What a node's kernel answers for may have changed.
+    pub fn note_holder(&mut self, now: Moment, node: NodeId, holds: impl Fn(IpAddr) -> bool) {
+        for watched in &mut self.addresses {
+            let bit = 1 << node;
+            let holders = if holds(watched.address) { watched.holders | bit } else { watched.holders & !bit };
+            if holders != watched.holders {
+                // Who held alone stays the same if another one joined in and left.
+                watched.holders = holders;
+                watched.since = now;
+            }
+        }
+    }
+
+    /// Time has passed.
+    pub fn look(&mut self, now: Moment) {
+        let passed = now.since(std::mem::replace(&mut self.last_look, now));
+        for watched in &self.addresses {
+            if watched.holders.count_ones() < 2 {
+                continue;
+            }
+            let abandoned = (watched.holders & self.abandoned != 0).then_some(Cause::Crash);
+            let excused = self.excuses.iter().find(|(_, until)| **until >= now).map(|(cause, _)| *cause);
+            let cause = excused.or(abandoned);
+            *self.dual.entry(cause.unwrap_or(Cause::HandOver)).or_default() += passed;
+            let unexcused = now.since(watched.since.max(self.excused_until));
+            if cause.is_none() && unexcused > self.hand_over {
+                let who: Vec<char> =
+                    (0..32).filter(|bit| watched.holders & 1 << bit != 0).map(name).collect();
+                let what = format!("{who:?} hold {} for {unexcused:?} without excuse", watched.address);
+                self.violations.push(Violation { at: now, rule: "S3", what });
+                return;
+            }
+        }
+    }
+
+    /// A node took in an advert.
+    pub fn heard(&mut self, now: Moment, node: NodeId, hearing: &Hearing, after: Option<(State, u8)>) {
+        let Some((after, _)) = after else { return };
+        let (before, own_priority) = hearing.before;
+        let outranks = hearing.priority > own_priority
+            || (hearing.priority == own_priority && hearing.source > hearing.own);
+        let ours = hearing.source == hearing.own;
+        let expected = match before {
+            State::Master if hearing.acceptable && outranks && hearing.priority != 0 && !ours => {
+                State::Backup
+            }
+            State::Init | State::Backup | State::Master | State::Fault => before,
+        };
+        if after != expected {
+            let what = format!(
+                "{}: {before} of priority {own_priority} heard priority {} of {} and is {after}, not {expected}",
+                name(node),
+                hearing.priority,
+                hearing.source
+            );
+            self.violate(now, "S6", what);
+        }
+    }
+
+    /// A node gave orders in one step. `virtual_of` says whether an address is a router's.
+    pub fn ordered(
+        &mut self,
+        now: Moment,
+        node: NodeId,
+        actions: &[Action],
+        virtual_of: impl Fn(&IpAddr, &str) -> bool,
+    ) {
+        let second = now.0 / 1_000_000_000;
+        let orders = &mut self.orders[node];
+        *orders = (second, if orders.0 == second { orders.1 } else { 0 } + actions.len() as u32);
+        if orders.1 > STORM {
+            let what = format!("{} gave {} orders in one second", name(node), orders.1);
+            self.violate(now, "storm", what);
+        }
+        for (at, action) in actions.iter().enumerate() {
+            let Action::Notify(told) = action else { continue };
+            let before = self.told.get(&(node, told.object.clone())).copied();
+            if let NotifyObject::Instance(router) = &told.object
+                && let Some(what) =
+                    out_of_order(&actions[..at], &actions[at..], router, told.state, &virtual_of)
+            {
+                self.violate(now, "order", format!("{}: {router} {}: {what}", name(node), told.state.word()));
+            }
+            let twice =
+                before == Some(told.state) && matches!(told.state, NotifyState::Master | NotifyState::Backup);
+            let not_master = told.state == NotifyState::MasterRxLowerPriority
+                && before.is_some_and(|b| b != NotifyState::Master);
+            if twice || not_master {
+                let what = format!("{}: {:?} {:?} after {before:?}", name(node), told.object, told.state);
+                self.violate(now, "order", what);
+            }
+            match told.state {
+                NotifyState::Master
+                | NotifyState::Backup
+                | NotifyState::Fault
+                | NotifyState::Stop
+                | NotifyState::Deleted => {
+                    let _ = self.told.insert((node, told.object.clone()), told.state);
+                }
+                NotifyState::MasterRxLowerPriority
+                | NotifyState::MasterPriority
+                | NotifyState::BackupPriority => {}
+            }
+        }
+    }
+
+    /// A host's last probe to an address reached this node, or nobody.
+    pub fn probed(&mut self, now: Moment, host: usize, address: IpAddr, reached: Option<NodeId>) {
+        let Some(watched) = self.addresses.iter().find(|watched| watched.address == address) else { return };
+        if watched.holders.count_ones() != 1 {
+            return;
+        }
+        let holder = watched.holders.trailing_zeros() as NodeId;
+        let undisturbed = self.trouble_until < watched.since && self.ours & watched.holders != 0;
+        let patience = if undisturbed { ANNOUNCED } else { REDISCOVERED };
+        let waited = now.since(watched.since.max(self.trouble_until));
+        if reached != Some(holder) && waited > patience {
+            let what = format!(
+                "host {host}: traffic to {address} reaches {:?}, and {} holds it for {waited:?}",
+                reached.map(name),
+                name(holder)
+            );
+            self.violate(now, "L4", what);
+        }
+    }
+
+    /// Nodes that hold an address.
+    #[must_use]
+    pub fn holders(&self, address: IpAddr) -> u32 {
+        self.addresses.iter().find(|watched| watched.address == address).map_or(0, |watched| watched.holders)
+    }
+}
+
+/// What is wrong with the order of effects around one notification, if anything is.
+fn out_of_order(
+    before: &[Action],
+    after: &[Action],
+    router: &str,
+    state: NotifyState,
+    virtual_of: impl Fn(&IpAddr, &str) -> bool,
+) -> Option<&'static str> {
+    let adds = |action: &Action| matches!(action, Action::AddAddress(a) if virtual_of(&a.address, router));
+    let removes =
+        |action: &Action| matches!(action, Action::RemoveAddress(a) if virtual_of(&a.address, router));
+    match state {
+        NotifyState::Master => {
+            let advert = before.iter().rposition(
+                |action| matches!(action, Action::SendAdvert(advert) if &*advert.instance == router),
+            );
+            let first_add = before.iter().position(adds);
+            if advert.is_none() {
+                return Some("no advert before it");
+            }
+            if after.iter().any(adds) {
+                return Some("addresses are added after it");
+            }
+            (first_add.is_some_and(|add| advert.is_some_and(|advert| add < advert)))
+                .then_some("addresses are added before the advert")
+        }
+        NotifyState::Backup | NotifyState::Fault | NotifyState::Stop => {
+            after.iter().any(removes).then_some("addresses are removed after it")
+        }
+        NotifyState::Deleted
+        | NotifyState::MasterRxLowerPriority
+        | NotifyState::MasterPriority
+        | NotifyState::BackupPriority => None,
+    }
+}

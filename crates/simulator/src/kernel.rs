@@ -1,0 +1,117 @@
+//! A node's kernel, as far as it matters: one link, its addresses, and what it tells its listeners.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use mainstay_core::address::LinkIndex;
+use mainstay_core::router::{Link, RouterPlan};
+
+use crate::frame::Mac;
+
+/// The one link's name.
+pub const LINK: &str = "eth0";
+/// The one link's index.
+pub const INDEX: LinkIndex = LinkIndex(2);
+
+/// A modelled kernel.
+#[derive(Debug)]
+pub struct Kernel {
+    /// Hardware address of the link.
+    pub mac: Mac,
+    /// Addresses on the link; the first of the list is the node's own.
+    addresses: Vec<IpAddr>,
+    virtual_addresses: BTreeSet<IpAddr>,
+    /// Whether the link has a carrier.
+    pub carrier: bool,
+    /// Whether it refuses to add addresses.
+    pub refuses: bool,
+    /// Whether its events get lost on the way to the daemon (`ENOBUFS`), and whether some did.
+    pub loses_events: bool,
+    /// Whether it refuses to send (`ENOBUFS`).
+    pub refuses_to_send: bool,
+}
+
+impl Kernel {
+    /// A kernel with these addresses of its own.
+    #[must_use]
+    pub const fn new(mac: Mac, addresses: Vec<IpAddr>) -> Self {
+        Self {
+            mac,
+            addresses,
+            virtual_addresses: BTreeSet::new(),
+            carrier: true,
+            refuses: false,
+            loses_events: false,
+            refuses_to_send: false,
+        }
+    }
+
+    /// Adds a virtual address; false if it was there, `Err` with an errno if refused.
+    ///
+    /// # Errors
+    /// `EPERM` while the kernel refuses.
+    pub fn add(&mut self, address: IpAddr) -> Result<bool, i32> {
+        if self.refuses { Err(1) } else { Ok(self.virtual_addresses.insert(address)) }
+    }
+
+    /// Removes a virtual address; false if it was not there.
+    pub fn remove(&mut self, address: IpAddr) -> bool {
+        self.virtual_addresses.remove(&address)
+    }
+
+    /// Takes away the node's own addresses; they come back with [`Kernel::regain`].
+    pub fn lose_own(&mut self) -> Vec<IpAddr> {
+        std::mem::take(&mut self.addresses)
+    }
+
+    /// Own addresses are back.
+    pub fn regain(&mut self, addresses: Vec<IpAddr>) {
+        self.addresses = addresses;
+    }
+
+    /// Whether it has this address, own or virtual.
+    #[must_use]
+    pub fn has(&self, address: IpAddr) -> bool {
+        self.virtual_addresses.contains(&address) || self.addresses.contains(&address)
+    }
+
+    /// Somebody tidied up: virtual addresses that this plan does not have are gone.
+    pub fn keep_only(&mut self, plan: &RouterPlan) {
+        let planned = |address: &IpAddr| {
+            plan.instances.iter().any(|instance| instance.addresses.iter().any(|own| own.address == *address))
+        };
+        self.virtual_addresses.retain(planned);
+    }
+
+    /// A reboot: virtual addresses are gone.
+    pub fn reboot(&mut self) {
+        self.virtual_addresses.clear();
+    }
+
+    /// The virtual addresses it has.
+    pub fn virtual_addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.virtual_addresses.iter().copied()
+    }
+
+    /// Its link as netlink would tell it.
+    #[must_use]
+    pub fn link(&self) -> Link {
+        Link {
+            index: INDEX,
+            name: LINK.into(),
+            up: true,
+            running: self.carrier,
+            no_arp: false,
+            mac: Some(self.mac),
+            mtu: 1500,
+            parent: None,
+        }
+    }
+
+    /// A listing of everything.
+    #[must_use]
+    pub fn listing(&self) -> (Vec<Link>, Vec<(LinkIndex, IpAddr)>) {
+        let all = self.addresses.iter().copied().chain(self.virtual_addresses());
+        (vec![self.link()], all.map(|address| (INDEX, address)).collect())
+    }
+}

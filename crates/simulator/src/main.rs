@@ -1,0 +1,139 @@
+//! Runs seeds, one seed or stories, and says what came of them.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use mainstay_simulator::draw;
+use mainstay_simulator::fault::Cause;
+use mainstay_simulator::shrink::shrink;
+use mainstay_simulator::story::{self, Story};
+use mainstay_simulator::trace::Mode;
+use mainstay_simulator::world::{Outcome, World};
+
+/// Simulated LANs of Mainstay nodes, with everything that may go wrong.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How many seeds to run.
+    #[arg(long, default_value_t = 1000)]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 0)]
+    first: u64,
+    /// Only this seed, and tell its story.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Print everything that happens (with --seed or a story).
+    #[arg(long)]
+    trace: bool,
+    /// Show a failing seed as it was drawn, without making it smaller first.
+    #[arg(long)]
+    no_shrink: bool,
+    /// Go on after a failing seed.
+    #[arg(long)]
+    keep_going: bool,
+    /// Stories to run instead of seeds.
+    stories: Vec<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<bool> {
+    let mode = if arguments.trace { Mode::Printed } else { Mode::Silent };
+    if let Some(seed) = arguments.seed {
+        let scenario = draw::scenario(seed);
+        println!("{}", story::tell(&scenario));
+        let outcome = World::new(scenario, mode).run();
+        print_violations(&outcome);
+        print_dual(&outcome.dual);
+        return Ok(outcome.violations.is_empty());
+    }
+    if arguments.stories.is_empty() {
+        return Ok(run_seeds(arguments));
+    }
+    let mut good = true;
+    for path in &arguments.stories {
+        let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+        let story = Story::read(&text).with_context(|| format!("{}", path.display()))?;
+        let outcome = World::new(story.scenario, mode).run();
+        println!("{}: {} events, hash {:016x}", path.display(), outcome.events, outcome.hash);
+        print_violations(&outcome);
+        print_dual(&outcome.dual);
+        good &= outcome.violations.is_empty();
+    }
+    Ok(good)
+}
+
+fn run_seeds(arguments: &Arguments) -> bool {
+    let start = Instant::now();
+    let (mut node_time, mut events, mut failed, mut done) = (Duration::ZERO, 0, 0_u64, 0_u64);
+    let mut dual: BTreeMap<Cause, Duration> = BTreeMap::new();
+    for seed in arguments.first..arguments.first + arguments.seeds {
+        let outcome = World::new(draw::scenario(seed), Mode::Silent).run();
+        done += 1;
+        node_time += outcome.node_time;
+        events += outcome.events;
+        for (cause, time) in &outcome.dual {
+            *dual.entry(*cause).or_default() += *time;
+        }
+        if let Some(violation) = outcome.violations.first() {
+            failed += 1;
+            println!("\rseed {seed}: {} at {}: {}", violation.rule, violation.at, violation.what);
+            println!("  again: cargo run --release -p mainstay-simulator -- --seed {seed} --trace");
+            if !arguments.keep_going {
+                if !arguments.no_shrink {
+                    let smaller = shrink(draw::scenario(seed), violation.rule);
+                    println!("  the same in short:\n{}", story::tell(&smaller));
+                }
+                break;
+            }
+        }
+        if done.is_multiple_of(100) && std::io::stderr().is_terminal() {
+            let share = done * 100 / arguments.seeds;
+            eprint!("\r{share:3} %  {done} seeds, {:.0} node-hours", hours(node_time));
+        }
+    }
+    let took = start.elapsed();
+    println!(
+        "\r{done} seeds, {:.1} node-hours, {events} events in {:.1} s: {:.0} seeds/s, {:.0} node-hours/s; {failed} violations",
+        hours(node_time),
+        took.as_secs_f64(),
+        done as f64 / took.as_secs_f64(),
+        hours(node_time) / took.as_secs_f64(),
+    );
+    print_dual(&dual);
+    failed == 0
+}
+
+fn print_violations(outcome: &Outcome) {
+    for violation in &outcome.violations {
+        println!("{} {}: {}", violation.at, violation.rule, violation.what);
+    }
+}
+
+fn print_dual(dual: &BTreeMap<Cause, Duration>) {
+    if !dual.is_empty() {
+        println!("time with two holders, by what excuses it:");
+    }
+    for (cause, time) in dual {
+        println!("  {:<12} {:>12.3} s", format!("{cause:?}"), time.as_secs_f64());
+    }
+}
+
+fn hours(time: Duration) -> f64 {
+    time.as_secs_f64() / 3600.0
+}

@@ -1,0 +1,233 @@
+//! One node: what it runs, and its daemon's loop around that.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_core::address::InterfaceAddress;
+use mainstay_core::router::{
+    Action, Actions, Input, Link, Packet, Resume, Router, RouterPlan, ScriptOutcome, State,
+};
+use mainstay_core::time::Instant;
+
+use crate::fault::Change;
+use crate::frame::{Frame, Mac, Vrrp};
+use crate::kernel::{INDEX, Kernel};
+use crate::moment::Clock;
+use crate::peer::PlainPeer;
+use crate::scenario::{Kind, SCRIPT};
+
+/// Frames a paused machine's network card keeps; later ones are lost.
+pub const RING: usize = 64;
+
+/// One node.
+#[derive(Debug)]
+pub struct Node {
+    /// Whose software it runs.
+    pub kind: Kind,
+    /// Its own address.
+    pub own: IpAddr,
+    /// Its kernel.
+    pub kernel: Kernel,
+    /// Its monotonic clock.
+    pub clock: Clock,
+    /// The process, if it runs.
+    pub brain: Option<Brain>,
+    /// Counts processes, so that what belongs to a dead one is dropped.
+    pub life: u32,
+    /// Reasons for the process not to run.
+    pub down: u8,
+    /// Reasons for the process to stand still.
+    pub frozen: u8,
+    /// Reasons for the whole machine to stand still.
+    pub paused: u8,
+    /// Reasons for the machine to be off.
+    pub off: u8,
+    /// What waits for the loop, in order.
+    pub inbox: VecDeque<Fact>,
+    /// Whether the loop is about to wake up.
+    pub waking: bool,
+    /// What waits for the effects thread, in order.
+    pub effects: VecDeque<Action>,
+    /// Whether the effects thread is at work.
+    pub effects_busy: bool,
+    /// Counts settings of the timer.
+    pub timer: u64,
+    /// Whether its VRRP sockets are open.
+    pub listens: bool,
+    /// Frames that arrived while the machine was paused.
+    pub ring: Vec<Frame>,
+    /// What the supervisor remembers of the process.
+    pub memory: Option<Resume>,
+    /// What differs in its configuration file now.
+    pub changes: Vec<Change>,
+    /// The configuration the process has.
+    pub plan: RouterPlan,
+    /// Reasons for the script to fail.
+    pub script_fails: u8,
+    /// How late its loop may be.
+    pub loop_delay: Duration,
+    /// How slow its kernel may be.
+    pub kernel_delay: Duration,
+    /// Events of the kernel that have not arrived.
+    pub netlink_in_flight: u32,
+    /// Whether events were lost and nothing was listed since.
+    pub events_lost: bool,
+    /// Reasons for having no address of its own.
+    pub addressless: u8,
+}
+
+/// Something the loop will read.
+#[derive(Debug, Clone)]
+pub enum Fact {
+    /// A packet on a VRRP socket.
+    Packet(Vrrp),
+    /// Netlink: the link changed.
+    Link(Link),
+    /// Netlink: an address arrived.
+    Added(IpAddr),
+    /// Netlink: an address left.
+    Removed(IpAddr),
+    /// Netlink events were lost: everything is listed at the moment this is read.
+    List,
+    /// The kernel refused an address.
+    Refused(Arc<InterfaceAddress>),
+    /// The kernel refused to send an advert.
+    AdvertRefused(Arc<str>),
+    /// A script ended.
+    Script(bool),
+    /// A configuration was accepted.
+    Reload(Box<RouterPlan>),
+    /// The daemon is to end.
+    Shutdown,
+}
+
+/// What decides on a node.
+#[derive(Debug)]
+pub enum Brain {
+    /// The real thing.
+    Mainstay(Box<Router>),
+    /// A model of another implementation.
+    Plain(Box<PlainPeer>),
+}
+
+impl Brain {
+    /// A process that just started. `since_boot` does not matter to the plans used here.
+    #[must_use]
+    pub fn start(
+        kind: Kind,
+        now: Instant,
+        plan: RouterPlan,
+        own: IpAddr,
+        mac: Mac,
+        memory: Option<&Resume>,
+    ) -> Self {
+        match kind {
+            Kind::Mainstay => {
+                let since_boot = now.saturating_since(Instant::ZERO);
+                Self::Mainstay(Box::new(Router::new(now, since_boot, plan, memory)))
+            }
+            Kind::Keepalived227 | Kind::Keepalived243 | Kind::Frr => {
+                Self::Plain(Box::new(PlainPeer::new(kind, plan, own, mac)))
+            }
+        }
+    }
+
+    /// Takes in one fact.
+    pub fn step(&mut self, now: Instant, input: Input<'_>, actions: &mut Actions) {
+        match self {
+            Self::Mainstay(router) => router.step(now, input, actions),
+            Self::Plain(peer) => peer.step(now, input, actions),
+        }
+    }
+
+    /// When a tick is due.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Mainstay(router) => router.next_deadline(),
+            Self::Plain(peer) => peer.next_deadline(),
+        }
+    }
+
+    /// Name, state and effective priority of each router, in plan order.
+    #[must_use]
+    pub fn states(&self) -> Box<dyn Iterator<Item = (&str, State, u8)> + '_> {
+        match self {
+            Self::Mainstay(router) => Box::new(router.states()),
+            Self::Plain(peer) => Box::new(peer.states()),
+        }
+    }
+
+    /// State and effective priority of one router.
+    #[must_use]
+    pub fn state(&self, router: usize) -> Option<(State, u8)> {
+        self.states().nth(router).map(|(_, state, priority)| (state, priority))
+    }
+
+    /// What a successor needs to know; the others remember nothing.
+    #[must_use]
+    pub fn resume(&self) -> Option<Resume> {
+        match self {
+            Self::Mainstay(router) => Some(router.resume()),
+            Self::Plain(_) => None,
+        }
+    }
+}
+
+impl Node {
+    /// Whether its process can do anything at this moment.
+    #[must_use]
+    pub const fn runs(&self) -> bool {
+        self.brain.is_some() && self.frozen == 0 && self.paused == 0 && self.off == 0
+    }
+
+    /// Whether its kernel answers for this address.
+    #[must_use]
+    pub fn holds(&self, address: IpAddr) -> bool {
+        self.kernel.carrier && self.paused == 0 && self.off == 0 && self.kernel.has(address)
+    }
+
+    /// Whether nothing is on its way between its process and its kernel.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.runs()
+            && self.inbox.is_empty()
+            && self.effects.is_empty()
+            && !self.effects_busy
+            && self.netlink_in_flight == 0
+            && !self.events_lost
+    }
+
+    /// The fact as the process is told it.
+    #[must_use]
+    pub fn input<'a>(kernel: &Kernel, fact: &'a Fact) -> Input<'a> {
+        match fact {
+            Fact::Packet(vrrp) => Input::PacketReceived(Packet {
+                link: INDEX,
+                source: vrrp.source,
+                destination: vrrp.destination,
+                ttl: vrrp.ttl,
+                payload: &vrrp.payload,
+            }),
+            Fact::Link(link) => Input::LinkChanged(link.clone()),
+            Fact::Added(address) => Input::AddressAdded(INDEX, *address),
+            Fact::Removed(address) => Input::AddressRemoved(INDEX, *address),
+            Fact::List => {
+                let (links, addresses) = kernel.listing();
+                Input::KernelListed { links, addresses }
+            }
+            Fact::Refused(address) => Input::AddressRefused { address: Arc::clone(address), errno: 1 },
+            Fact::AdvertRefused(instance) => {
+                Input::AdvertRefused { instance: Arc::clone(instance), errno: 105 }
+            }
+            Fact::Script(good) => Input::ScriptFinished {
+                script: SCRIPT.into(),
+                outcome: ScriptOutcome::Exited(u8::from(!good)),
+            },
+            Fact::Reload(plan) => Input::Reloaded(plan.clone()),
+            Fact::Shutdown => Input::ShutdownRequested,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What must be true when nothing has gone wrong for long enough: exactly one holder, and the right one (L1, L3).
+
+use std::time::Duration;
+
+use mainstay_core::router::State;
+use mainstay_core::router::plan::Preempt;
+
+use crate::daemon::name;
+use crate::fault::{Change, Fault};
+use crate::moment::Moment;
+use crate::scenario::Kind;
+use crate::world::World;
+
+impl World {
+    /// When everything must have settled.
+    #[must_use]
+    pub fn settled_at(&self) -> Moment {
+        let interval = self.scenario.longest_interval();
+        let down = interval * 4 + Duration::from_secs(1);
+        let delays = self.scenario.nodes.iter().map(|node| match node.preempt {
+            Preempt::After(delay) => delay,
+            Preempt::Never => Duration::ZERO,
+        });
+        let refused = self.scenario.faults.iter().any(|timed| matches!(timed.fault, Fault::Refusal(_)));
+        // What the kernel refused is tried again after 30 s, then 60 s, ...
+        let refusal = if refused { Duration::from_secs(250) } else { Duration::ZERO };
+        let rediscovery = Duration::from_secs(10);
+        let wait = down * 2 + delays.max().unwrap_or_default() + refusal + rediscovery;
+        Moment(0) + self.scenario.healed() + wait
+    }
+
+    /// How long nothing may change afterwards.
+    #[must_use]
+    pub fn quiet_time(&self) -> Duration {
+        self.scenario.longest_interval() * 5 + Duration::from_secs(2)
+    }
+
+    /// Looks at every router of the LAN.
+    pub fn check_settled(&mut self) {
+        if self.is_at_odds() {
+            return;
+        }
+        let states = self.all_states();
+        for router in 0..self.scenario.routers {
+            let of = |state: State| {
+                let is = |node: &usize| states[*node].get(router).is_some_and(|(s, _)| *s == state);
+                (0..states.len()).filter(is).collect::<Vec<_>>()
+            };
+            let masters = of(State::Master);
+            let faulty: Vec<char> = of(State::Fault).into_iter().chain(of(State::Init)).map(name).collect();
+            if !faulty.is_empty() {
+                let what = format!("{faulty:?} take no part in router {}", router + 1);
+                self.judge.violate(self.now, "L1", what);
+                return;
+            }
+            let [master] = masters[..] else {
+                let who: Vec<char> = masters.into_iter().map(name).collect();
+                let what = format!("router {} has masters {who:?}", router + 1);
+                self.judge.violate(self.now, "L1", what);
+                return;
+            };
+            self.check_winner(router, master, &states);
+            self.check_holder(router, master);
+        }
+        if self.scenario.grouped {
+            self.check_groups(&states);
+        }
+    }
+
+    /// Nobody who preempts has a higher priority than the master.
+    fn check_winner(&mut self, router: usize, master: usize, states: &[Vec<(State, u8)>]) {
+        let (_, won_with) = states[master][router];
+        for (node, states) in states.iter().enumerate() {
+            let Some((_, priority)) = states.get(router) else { continue };
+            let preempts = self.scenario.nodes[node].preempt != Preempt::Never || *priority == 255;
+            if preempts && *priority > won_with {
+                let what = format!(
+                    "router {}: {} of priority {priority} lets {} of priority {won_with} be master",
+                    router + 1,
+                    name(node),
+                    name(master)
+                );
+                self.judge.violate(self.now, "L3", what);
+            }
+        }
+    }
+
+    fn check_holder(&mut self, router: usize, master: usize) {
+        for number in 0..self.scenario.addresses {
+            let address = self.scenario.virtual_address(router, number);
+            let holders = self.judge.holders(address);
+            if holders != 1 << master {
+                let what = format!("{} is master and {address} is held by {holders:b}", name(master));
+                self.judge.violate(self.now, "L1", what);
+            }
+        }
+    }
+
+    fn check_groups(&mut self, states: &[Vec<(State, u8)>]) {
+        for (node, states) in states.iter().enumerate() {
+            if self.nodes[node].kind == Kind::Mainstay && states.windows(2).any(|two| two[0].0 != two[1].0) {
+                self.judge.violate(self.now, "group", format!("{}: members differ: {states:?}", name(node)));
+            }
+        }
+    }
+
+    /// Whether the configurations themselves allow no agreement: then nothing is asked for.
+    fn is_at_odds(&self) -> bool {
+        let kinds = || self.scenario.nodes.iter().map(|node| node.kind);
+        // Models without sync groups in a scenario with them elect each router on its own, against a group.
+        let foreign = kinds().any(|kind| kind != Kind::Mainstay);
+        let changed_groups = self
+            .scenario
+            .faults
+            .iter()
+            .any(|timed| matches!(timed.fault, Fault::Reload(_, Change::FewerRouters)));
+        self.scenario.grouped && foreign && changed_groups
+    }
+}

@@ -1,0 +1,298 @@
+//! The world: a LAN with its stations, one queue of events, one thread.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use mainstay_core::router::State;
+use mainstay_core::time::Instant;
+
+use crate::fault::NodeId;
+use crate::frame::{Frame, Station, mac_of};
+use crate::host::Host;
+use crate::judge::{Judge, Violation};
+use crate::kernel::Kernel;
+use crate::moment::{Clock, Moment};
+use crate::network::Network;
+use crate::node::{Fact, Node};
+use crate::random::Random;
+use crate::scenario::Scenario;
+use crate::trace::{Mode, Trace};
+
+/// A simulated LAN.
+#[derive(Debug)]
+pub struct World {
+    /// What is simulated.
+    pub scenario: Scenario,
+    /// The world's time.
+    pub now: Moment,
+    pub(crate) random: Random,
+    queue: BinaryHeap<Reverse<Entry>>,
+    sequence: u64,
+    pub(crate) network: Network,
+    /// The nodes.
+    pub nodes: Vec<Node>,
+    pub(crate) hosts: Vec<Host>,
+    /// Who was reached by the last probe of (host, router).
+    pub(crate) reached: BTreeMap<(usize, usize), (u64, NodeId)>,
+    /// Watches the rules.
+    pub judge: Judge,
+    /// What is told.
+    pub trace: Trace,
+    /// Events handled.
+    pub events: u64,
+}
+
+/// Something that is going to happen.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A node's process is started.
+    Start(NodeId),
+    /// A node's loop wakes up.
+    Wake(NodeId),
+    /// A node's timer fires, unless it was set anew.
+    Timer(NodeId, u64),
+    /// A frame arrives.
+    Arrive(Station, Frame),
+    /// A node's effects thread performs one order.
+    Effect(NodeId, u32),
+    /// An event of the kernel reaches the process.
+    Netlink(NodeId, u32, Fact),
+    /// Something else reaches the process.
+    Tell(NodeId, u32, Fact),
+    /// A fault begins.
+    Begins(usize),
+    /// A fault ends.
+    Ends(usize),
+    /// A host sends to all virtual routers.
+    Probe(usize),
+}
+
+#[derive(Debug)]
+struct Entry {
+    at: Moment,
+    sequence: u64,
+    event: Event,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.sequence) == (other.at, other.sequence)
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.sequence).cmp(&(other.at, other.sequence))
+    }
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Rules broken, in order; the run ends with the first.
+    pub violations: Vec<Violation>,
+    /// Time simulated, times the number of nodes.
+    pub node_time: Duration,
+    /// Events handled.
+    pub events: u64,
+    /// How long two nodes or more held one address, by cause.
+    pub dual: BTreeMap<crate::fault::Cause, Duration>,
+    /// Hash of everything that happened.
+    pub hash: u64,
+}
+
+impl World {
+    /// A world in which nothing has happened yet.
+    #[must_use]
+    pub fn new(scenario: Scenario, mode: Mode) -> Self {
+        let stations = scenario.nodes.len() + scenario.hosts;
+        let mut random = Random::new(scenario.seed ^ 0x0073_696d_756c_6174);
+        let nodes = (0..scenario.nodes.len()).map(|id| new_node(&scenario, id)).collect();
+        let hosts = (scenario.nodes.len()..stations)
+            .map(|station| Host::new(station, scenario.own_address(station), random.percent(70)))
+            .collect();
+        let mut world = Self {
+            now: Moment(0),
+            queue: BinaryHeap::new(),
+            sequence: 0,
+            network: Network::new(stations, scenario.weather),
+            nodes,
+            hosts,
+            reached: BTreeMap::new(),
+            judge: Judge::new(&scenario),
+            trace: Trace::new(mode),
+            events: 0,
+            random,
+            scenario,
+        };
+        world.begin();
+        world
+    }
+
+    fn begin(&mut self) {
+        for node in 0..self.nodes.len() {
+            let boot = self.random.milliseconds(0, 20);
+            self.later(boot, Event::Start(node));
+        }
+        for host in 0..self.hosts.len() {
+            let first = self.random.milliseconds(0, 500);
+            self.later(first, Event::Probe(host));
+        }
+        for index in 0..self.scenario.faults.len() {
+            let timed = self.scenario.faults[index];
+            self.later(timed.at, Event::Begins(index));
+            self.later(timed.ends(), Event::Ends(index));
+        }
+    }
+
+    /// Runs the whole scenario: trouble, healing, and a quiet time in which everything must have settled.
+    pub fn run(&mut self) -> Outcome {
+        self.run_until(self.settled_at());
+        if self.judge.violations.is_empty() {
+            self.check_settled();
+            let states = self.all_states();
+            self.run_until(self.now + self.quiet_time());
+            if self.judge.violations.is_empty() {
+                self.check_settled();
+                if states != self.all_states() {
+                    self.judge.violate(
+                        self.now,
+                        "L5",
+                        "states still change long after the last fault".into(),
+                    );
+                }
+            }
+        }
+        self.outcome()
+    }
+
+    /// What came of it so far.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        Outcome {
+            violations: self.judge.violations.clone(),
+            node_time: Duration::from_nanos(self.now.0) * self.nodes.len() as u32,
+            events: self.events,
+            dual: self.judge.dual.clone(),
+            hash: self.trace.hash(),
+        }
+    }
+
+    /// Runs until a moment, or until a rule is broken.
+    pub fn run_until(&mut self, end: Moment) {
+        while self.judge.violations.is_empty() {
+            let Some(Reverse(next)) = self.queue.peek() else { break };
+            if next.at > end {
+                break;
+            }
+            let Some(Reverse(Entry { at, event, .. })) = self.queue.pop() else { break };
+            self.now = at;
+            self.events += 1;
+            self.handle(event);
+            self.judge.look(self.now);
+        }
+        if self.judge.violations.is_empty() {
+            self.now = self.now.max(end);
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        self.trace.mix(self.now.0);
+        match event {
+            Event::Start(node) => self.start(node),
+            Event::Wake(node) => self.wake(node),
+            Event::Timer(node, timer) => {
+                if self.nodes[node].timer == timer {
+                    self.rouse(node);
+                }
+            }
+            Event::Arrive(station, frame) => self.arrive(station, frame),
+            Event::Effect(node, life) => self.effect(node, life),
+            Event::Netlink(node, life, fact) => {
+                if self.nodes[node].life == life {
+                    self.nodes[node].netlink_in_flight -= 1;
+                    self.tell(node, fact);
+                }
+            }
+            Event::Tell(node, life, fact) => {
+                if self.nodes[node].life == life {
+                    self.tell(node, fact);
+                }
+            }
+            Event::Begins(index) => self.fault_begins(index),
+            Event::Ends(index) => self.fault_ends(index),
+            Event::Probe(host) => self.probe(host),
+        }
+    }
+
+    /// Puts an event into the queue.
+    pub(crate) fn later(&mut self, after: Duration, event: Event) {
+        self.at(self.now + after, event);
+    }
+
+    /// Puts an event into the queue for a moment.
+    pub(crate) fn at(&mut self, at: Moment, event: Event) {
+        self.sequence += 1;
+        self.queue.push(Reverse(Entry { at: at.max(self.now), sequence: self.sequence, event }));
+    }
+
+    /// State and effective priority of every router of every node; `None` for nodes that do not run.
+    #[must_use]
+    pub fn all_states(&self) -> Vec<Vec<(State, u8)>> {
+        let states = |node: &Node| {
+            let states =
+                node.brain.as_ref().map(|brain| brain.states().map(|(_, state, prio)| (state, prio)));
+            states.into_iter().flatten().collect()
+        };
+        self.nodes.iter().map(states).collect()
+    }
+
+    /// Whether a kernel's answers for a virtual address changed with what just happened.
+    pub(crate) fn note_holders(&mut self, node: NodeId) {
+        self.judge.note_holder(self.now, node, |address: IpAddr| self.nodes[node].holds(address));
+    }
+}
+
+fn new_node(scenario: &Scenario, id: NodeId) -> Node {
+    let own = scenario.own_address(id);
+    // Each node's clock shows another time, so that nobody can compare them unnoticed.
+    let local = Instant::from_nanos(1_000_000_000 * (1000 + 777 * id as u64));
+    Node {
+        kind: scenario.nodes[id].kind,
+        own,
+        kernel: Kernel::new(mac_of(id), vec![own]),
+        clock: Clock::new(Moment(0), local, 0),
+        brain: None,
+        life: 0,
+        down: 0,
+        frozen: 0,
+        paused: 0,
+        off: 0,
+        inbox: VecDeque::new(),
+        waking: false,
+        effects: VecDeque::new(),
+        effects_busy: false,
+        timer: 0,
+        listens: false,
+        ring: Vec::new(),
+        memory: None,
+        changes: Vec::new(),
+        plan: scenario.plan(id, &[]),
+        script_fails: 0,
+        loop_delay: Duration::ZERO,
+        kernel_delay: Duration::ZERO,
+        netlink_in_flight: 0,
+        events_lost: false,
+        addressless: 0,
+    }
+}
