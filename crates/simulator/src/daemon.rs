@@ -268,10 +268,8 @@ impl World {
                 Ok(false) => {}
                 Err(_) => self.tell(id, Fact::Refused(address)),
             },
-            Action::RemoveAddress(address) => {
-                if self.nodes[id].kernel.remove(address.address) {
-                    self.netlink(id, Fact::Removed(address.address));
-                }
+            Action::RemoveAddress(address) if self.nodes[id].kernel.remove(address.address) => {
+                self.netlink(id, Fact::Removed(address.address));
             }
             Action::Announce { mac, address, .. } => {
                 let arp = Arp { request: true, mac, sender: address, target: address };
