@@ -25,6 +25,8 @@ pub struct Node {
     ordered: Vec<(Instant, Action)>,
     /// How much of it the test has looked at.
     seen: usize,
+    /// The plan in force.
+    pub plan: RouterPlan,
     versions: Vec<(Arc<str>, Version, Family)>,
 }
 
@@ -59,9 +61,11 @@ impl Node {
             ]),
             ordered: vec![],
             seen: 0,
+            plan: RouterPlan::default(),
             versions: vec![],
         };
         node.learn_versions(&plan);
+        node.plan = plan;
         node
     }
 
@@ -131,6 +135,7 @@ impl Node {
     pub fn reload(&mut self, plan: impl Into<Plan>) {
         let plan = plan.into().0;
         self.learn_versions(&plan);
+        self.plan = plan.clone();
         self.step(Input::Reloaded(Box::new(plan)));
     }
 
