@@ -10,6 +10,7 @@
 pub mod announce;
 pub mod clock;
 pub mod host;
+pub mod memory;
 pub mod namespace;
 pub mod netlink;
 pub mod process;

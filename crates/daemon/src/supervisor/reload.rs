@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use mainstay_config::Model;
 use mainstay_core::router::NotifyObject;
+use mainstay_system::memory::release_free;
 
 use super::Supervisor;
 use super::configuration::{self, Accepted, Purpose};
@@ -133,6 +134,7 @@ impl Supervisor {
         let Some(pending) = self.reload.pending.take() else { return };
         self.model = *pending.model;
         self.follow_model(now);
+        release_free();
         tracing::info!("Reload complete");
         self.service_manager.ready();
         if std::mem::take(&mut self.reload.again) {

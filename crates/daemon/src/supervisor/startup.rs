@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use mainstay_config::Model;
+use mainstay_system::memory::release_free;
 
 use super::child::Child;
 use super::configuration::{self, Accepted, Purpose};
@@ -155,6 +156,8 @@ impl Supervisor {
         if !self.options.vrrp {
             self.start_director(now);
         }
+        // Reading a large configuration took many times what is kept of it.
+        release_free();
     }
 
     /// Another configuration is in force: watches what it wants watched.

@@ -67,28 +67,29 @@ fn the_service_manager_hears_of_the_start_a_reload_and_the_end() -> Result<()> {
     let mut command = stage.command();
     command.env("NOTIFY_SOCKET", stage.path("notify")).env("WATCHDOG_USEC", "200000");
     let mut daemon = stage.node.spawn(&mut command)?;
-    let heard = |wanted: &str| -> Result<String> {
+    // Waits for all of these lines, in whatever order; the datagram with the last of them.
+    let heard = |wanted: &[&str]| -> Result<String> {
+        let mut missing = wanted.to_vec();
         let mut buffer = [0; 4096];
         loop {
-            let length = socket.recv(&mut buffer).with_context(|| format!("waiting for {wanted}"))?;
+            let length = socket.recv(&mut buffer).with_context(|| format!("waiting for {missing:?}"))?;
             let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-            if text.lines().any(|line| line == wanted) {
+            missing.retain(|wanted| !text.lines().any(|line| line == *wanted));
+            if missing.is_empty() {
                 return Ok(text);
             }
         }
     };
-    heard("READY=1")?;
-    heard("WATCHDOG=1")?;
-    heard("STATUS=VRRP: 1 master, 0 backup, 0 fault")?;
+    heard(&["READY=1", "WATCHDOG=1", "STATUS=VRRP: 1 master, 0 backup, 0 fault"])?;
     daemon.signal(Signal::SIGHUP);
-    ensure!(heard("RELOADING=1")?.contains("MONOTONIC_USEC="));
-    heard("READY=1")?;
+    ensure!(heard(&["RELOADING=1"])?.contains("MONOTONIC_USEC="));
+    heard(&["READY=1"])?;
     fs::remove_file(stage.path("conf"))?;
     daemon.signal(Signal::SIGHUP);
-    heard("RELOADING=1")?;
-    heard("READY=1")?;
+    heard(&["RELOADING=1"])?;
+    heard(&["READY=1"])?;
     daemon.signal(Signal::SIGTERM);
-    heard("STOPPING=1")?;
+    heard(&["STOPPING=1"])?;
     ensure!(daemon.wait(LIMIT)?.success());
     Ok(())
 }
