@@ -17,6 +17,7 @@ mod completion;
 mod definitions;
 mod global;
 mod instance;
+mod later;
 mod limits;
 mod metrics;
 mod names;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mainstay_core::router::plan::SyncGroupPlan;
+use mainstay_core::router::plan::{SyncGroupPlan, TrackerTarget};
 
 use super::notify::Notify;
 use super::trackers::{self, Placed};
@@ -136,19 +136,14 @@ pub(crate) fn finish(lowering: &mut Lowering<'_>) {
             }
             _ => {}
         }
-        let trackers = trackers::settle(lowering, group.trackers, false, false);
-        let trackers = trackers
-            .into_iter()
-            .map(|mut tracker| {
-                // A file's own default weight of 1 does not reach a group (reference/keepalived.md section 2.2).
-                if matches!(tracker.target, mainstay_core::router::plan::TrackerTarget::File(_))
-                    && !group.tracking_weight
-                {
-                    tracker.weight = 0;
-                }
-                tracker
-            })
-            .collect();
+        let mut placed = group.trackers;
+        for tracker in &mut placed {
+            // The default weight 1 of a file does not reach a group (reference/keepalived.md section 2.2).
+            if matches!(tracker.tracker.target, TrackerTarget::File(_)) && !tracker.said_weight {
+                tracker.tracker.weight = 0;
+            }
+        }
+        let trackers = trackers::settle(lowering, placed, false, false);
         let priority_changes = group.notify.priority_changes;
         let notify_priority_changes =
             priority_changes.unwrap_or(lowering.model.router.settings.notify_priority_changes);

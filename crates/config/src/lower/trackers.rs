@@ -15,7 +15,7 @@ pub(crate) struct Placed {
     pub(crate) tracker: Tracker,
     /// Where it stands.
     pub(crate) span: Span,
-    /// Whether the place of use gave the weight.
+    /// Whether the weight was written, here or with the definition.
     pub(crate) said_weight: bool,
 }
 
@@ -45,32 +45,27 @@ pub(crate) fn lower(
             None => interface(lowering, name),
             Some(kind) => defined(lowering, kind, name, order),
         };
-        let Some((target, weight, reverse)) = found else { continue };
-        if trackers.iter().any(|other| other.tracker.target == target) {
+        let Some((tracker, said_weight)) = found else { continue };
+        if trackers.iter().any(|other| other.tracker.target == tracker.target) {
             lowering
                 .report
                 .complain("duplicate-tracker", name.span, format!("`{name}` is tracked twice"))
                 .because("the first one counts");
             continue;
         }
-        let mut placed =
-            Placed { tracker: Tracker { target, weight, reverse }, span: name.span, said_weight: false };
+        let mut placed = Placed { tracker, span: name.span, said_weight };
         options(lowering, line, kind, &mut placed);
         trackers.push(placed);
     }
 }
 
-fn interface(lowering: &mut Lowering<'_>, name: &Word) -> Option<(TrackerTarget, i32, bool)> {
+fn interface(lowering: &mut Lowering<'_>, name: &Word) -> Option<(Tracker, bool)> {
     lowering.interface_exists(name, "tracking", "it counts as down until there is one");
-    Some((TrackerTarget::Interface(name.text.clone()), 0, false))
+    let target = TrackerTarget::Interface(name.text.clone());
+    Some((Tracker { target, weight: 0, reverse: false }, false))
 }
 
-fn defined(
-    lowering: &mut Lowering<'_>,
-    kind: Kind,
-    name: &Word,
-    order: usize,
-) -> Option<(TrackerTarget, i32, bool)> {
+fn defined(lowering: &mut Lowering<'_>, kind: Kind, name: &Word, order: usize) -> Option<(Tracker, bool)> {
     let what = match kind {
         Kind::Script => "vrrp_script",
         Kind::File => "track_file",
@@ -102,7 +97,8 @@ fn defined(
         Kind::Process => TrackerTarget::Process(name),
         Kind::Bfd => TrackerTarget::Bfd(name),
     };
-    Some((target, definition.weight, definition.reverse))
+    let tracker = Tracker { target, weight: definition.weight, reverse: definition.reverse };
+    Some((tracker, definition.said_weight))
 }
 
 /// `[weight N [reverse|noreverse]]`.

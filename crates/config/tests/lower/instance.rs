@@ -269,3 +269,9 @@ fn every_other_word_of_an_instance_reaches_the_plan() {
     assert_eq!(plan.source, Some("10.0.0.8".parse().expect("an address")));
     assert_eq!((plan.receive_buffer, plan.down_timer_adverts), (Some(4096), 5));
 }
+
+#[test]
+fn only_a_source_that_is_said_can_be_tracked() {
+    let lowered = instance("track_src_ip").says(["track-source-without-source"]);
+    assert!(!lowered.instance().track_source);
+}

@@ -11,6 +11,7 @@ mod authentication;
 mod global;
 mod instance;
 mod order;
+mod properties;
 mod routes;
 mod rules;
 mod scripts;

@@ -74,6 +74,9 @@ fn the_default_weight_of_a_file_does_not_reach_a_group() {
     let group = "vrrp_sync_group G {\ngroup {\nA\nB\n}\ntrack_file {\nf\n}\n}\n";
     let lowered = lower(&(file.to_owned() + group + &simple("A", 1) + &simple("B", 2))).clean();
     assert_eq!(lowered.model.router.sync_groups[0].trackers[0].weight, 0);
+    let weighted = file.replace("file /tmp/f", "file /tmp/f\nweight 5");
+    let lowered = lower(&(weighted + group + &simple("A", 1) + &simple("B", 2))).clean();
+    assert_eq!(lowered.model.router.sync_groups[0].trackers[0].weight, 5);
 }
 
 #[test]

@@ -1,0 +1,193 @@
+//! What can be tracked: `vrrp_script`, `track_file`, `vrrp_track_process`, and the names of `bfd_instance`s.
+
+mod process;
+mod script;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use mainstay_core::router::plan::FilePlan;
+
+pub(crate) use self::process::process;
+use self::script::Script;
+pub(crate) use self::script::{finish_scripts, script};
+use super::values::{address, number, required};
+use super::{Lowering, named_block};
+use crate::model::TrackedFile;
+use crate::tree::{Span, Statement};
+
+/// Weights of scripts, interfaces and BFD sessions.
+pub(crate) const WEIGHT: i64 = 253;
+/// Weights of files and processes where they are tracked.
+pub(crate) const FILE_WEIGHT: i64 = 254;
+
+/// Something that can be tracked by name.
+#[derive(Debug, Clone)]
+pub(crate) struct Definition {
+    /// Weight when the place of use does not say.
+    pub(crate) weight: i32,
+    /// Reversed when the place of use does not say.
+    pub(crate) reverse: bool,
+    /// The definition has a `weight`.
+    pub(crate) said_weight: bool,
+    /// Position in the file: keepalived demands that it comes before its use.
+    pub(crate) span: Span,
+    /// Which block of the file it is, counted.
+    pub(crate) order: usize,
+}
+
+/// All that is defined, by kind and name.
+#[derive(Debug, Default)]
+pub(crate) struct Definitions {
+    scripts: BTreeMap<String, Script>,
+    files: BTreeMap<String, Definition>,
+    processes: BTreeMap<String, Definition>,
+    bfd: BTreeMap<String, Definition>,
+}
+
+/// The four kinds of definitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `vrrp_script`.
+    Script,
+    /// `track_file`.
+    File,
+    /// `vrrp_track_process`.
+    Process,
+    /// `bfd_instance`.
+    Bfd,
+}
+
+impl Definitions {
+    /// Finds a definition for a tracker; a script is then looked for on the disk at the end.
+    pub(crate) fn find(&mut self, kind: Kind, name: &str) -> Option<Definition> {
+        match kind {
+            Kind::Script => self.scripts.get_mut(name).map(|script| {
+                script.used = true;
+                script.definition.clone()
+            }),
+            Kind::File => self.files.get(name).cloned(),
+            Kind::Process => self.processes.get(name).cloned(),
+            Kind::Bfd => self.bfd.get(name).cloned(),
+        }
+    }
+
+    /// All names of a kind, for a suggestion.
+    pub(crate) fn names(&self, kind: Kind) -> Vec<&str> {
+        fn keys<T>(map: &BTreeMap<String, T>) -> Vec<&str> {
+            map.keys().map(String::as_str).collect()
+        }
+        match kind {
+            Kind::Script => keys(&self.scripts),
+            Kind::File => keys(&self.files),
+            Kind::Process => keys(&self.processes),
+            Kind::Bfd => keys(&self.bfd),
+        }
+    }
+}
+
+/// Lowers one `track_file` or `vrrp_track_file`.
+pub(crate) fn file(lowering: &mut Lowering<'_>, block: &Statement, order: usize) {
+    let Some(name) = named_block(lowering, block) else { return };
+    if lowering.definitions.files.contains_key(&name) {
+        lowering
+            .report
+            .warn("duplicate-definition", block.span(), format!("track_file `{name}` is defined twice"))
+            .because("the first one counts");
+        return;
+    }
+    let mut definition =
+        Definition { weight: 1, reverse: false, said_weight: false, span: block.span(), order };
+    let mut path = None;
+    let mut init = None;
+    for statement in block.children() {
+        match statement.keyword() {
+            "file" => {
+                path = required(&mut lowering.report, statement, "a path").map(|word| word.text.clone())
+            }
+            "weight" => weight(lowering, statement, i64::from(i32::MAX), &mut definition),
+            "init_file" => init = Some(init_file(lowering, statement)),
+            _ => {}
+        }
+    }
+    let Some(path) = path else {
+        lowering
+            .report
+            .refuse("file-without-path", block.span(), format!("track_file `{name}` has no `file`"))
+            .because("it is left out");
+        return;
+    };
+    lowering.model.router.files.push(FilePlan { name: name.clone(), path: path.clone() });
+    lowering.model.files.insert(name.clone(), TrackedFile { path: PathBuf::from(path), init });
+    lowering.definitions.files.insert(name, definition);
+}
+
+fn init_file(lowering: &mut Lowering<'_>, statement: &Statement) -> (i64, bool) {
+    let (mut value, mut overwrite) = (0, false);
+    for word in statement.arguments() {
+        if word.text == "overwrite" {
+            overwrite = true;
+        } else if word.text.starts_with(|first: char| first.is_ascii_digit() || first == '-') {
+            if let Some(number) =
+                number(&mut lowering.report, word, i64::from(i32::MIN)..=i64::from(i32::MAX))
+            {
+                value = number;
+            }
+        } else {
+            lowering
+                .report
+                .complain("unknown-option", word.span, format!("`{word}` is not an option of init_file"))
+                .because("expected a number or `overwrite`");
+        }
+    }
+    (value, overwrite)
+}
+
+/// Notes the name and weight of one `bfd_instance`; sessions come with a later version.
+pub(crate) fn bfd(lowering: &mut Lowering<'_>, block: &Statement, order: usize) {
+    let Some(name) = named_block(lowering, block) else { return };
+    let mut definition =
+        Definition { weight: 0, reverse: false, said_weight: false, span: block.span(), order };
+    let mut neighbour = false;
+    for statement in block.children() {
+        match statement.keyword() {
+            "weight" => weight(lowering, statement, WEIGHT, &mut definition),
+            "neighbor_ip" | "neighbour_ip" => {
+                neighbour = statement.arguments().first().is_some_and(|word| address(&word.text).is_some());
+            }
+            _ => {}
+        }
+    }
+    if !neighbour {
+        lowering
+            .report
+            .refuse(
+                "bfd-without-neighbor",
+                block.span(),
+                format!("bfd_instance `{name}` has no `neighbor_ip`"),
+            )
+            .because("it is left out");
+        return;
+    }
+    lowering.report.not_yet(block.span(), "bfd_instance", "no session is kept; what tracks it sees it as up");
+    lowering.definitions.bfd.insert(name, definition);
+}
+
+/// `weight N [reverse]`.
+fn weight(lowering: &mut Lowering<'_>, statement: &Statement, most: i64, definition: &mut Definition) {
+    let Some(word) = required(&mut lowering.report, statement, "a number") else { return };
+    if let Some(weight) = number(&mut lowering.report, word, -most..=most) {
+        definition.weight = weight;
+        definition.said_weight = true;
+    }
+    match statement.arguments().get(1) {
+        None => definition.reverse = false,
+        Some(word) if word.text == "reverse" => definition.reverse = true,
+        Some(word) => {
+            lowering
+                .report
+                .complain("unknown-option", word.span, format!("`{word}` is not an option of weight"))
+                .because("expected `reverse`");
+        }
+    }
+}
