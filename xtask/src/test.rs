@@ -1,6 +1,5 @@
 //! The steps of `cargo xtask test`, in order: what fails fast comes first.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -47,7 +46,6 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     });
     steps.run("tests", || runner.tests(&["--workspace"], "not binary(pairs)"));
     steps.run("doc tests", || count_tests(&mut runner.cargo(&["test", "--workspace", "--doc", "--quiet"])));
-    steps.run("examples", || examples(root));
     steps.run("pairs of daemons", || runner.pairs());
     steps.run("fuzzing", || fuzz::run(root, options.fuzz_seconds));
     steps.finish()
@@ -129,32 +127,4 @@ fn integration_tests(root: &Path) -> Result<Vec<(String, String)>> {
         tests.map(|target| (package.name.to_string(), target.name.clone()))
     });
     Ok(targets.collect())
-}
-
-/// Every configuration we show to people is one we accept without a word.
-fn examples(root: &Path) -> Result<Count> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(root.join("examples")).context("list examples")? {
-        let path = entry.context("list examples")?.path();
-        if path.extension().is_some_and(|ending| ending == "conf") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    if files.is_empty() {
-        bail!("no examples/*.conf");
-    }
-    let mut count = Count { passed: 0, failed: 0 };
-    for file in files {
-        let mut command = cargo();
-        command.current_dir(root).args(["run", "--quiet", "--package", "mainstay", "--", "check"]).arg(&file);
-        let status = command.status().context("start cargo")?;
-        println!("{} {}", if status.success() { "ok    " } else { "FAILED" }, file.display());
-        if status.success() {
-            count.passed += 1;
-        } else {
-            count.failed += 1;
-        }
-    }
-    Ok(count)
 }
