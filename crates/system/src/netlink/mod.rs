@@ -1,6 +1,6 @@
 //! Links, addresses, routes and rules: hearing of changes, listing what there is, changing it.
 //!
-//! [`Monitor`] tells changes as the core's inputs, [`tables`] lists links and addresses, [`Writer`] changes many things
+//! [`Monitor`] tells changes as the core's inputs, [`tables()`] lists links and addresses, [`Writer`] changes many things
 //! with few system calls. Requests are built with the `netlink-packet-route` crate. What the kernel tells is read
 //! attribute by attribute instead, because one attribute of a kind nobody knows yet must not cost us a link event.
 
