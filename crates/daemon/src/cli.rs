@@ -41,6 +41,9 @@ pub enum Command {
     /// One of the children of the supervisor; not for people
     #[command(hide = true, name = "child")]
     Child(ChildOptions),
+    /// Read standard input to its end; not for people
+    #[command(hide = true, name = "drain")]
+    Drain,
 }
 
 /// How the daemon runs. Letters and long names are keepalived's.

@@ -79,3 +79,16 @@ pub fn child(options: &ChildOptions) -> ExitCode {
         }
     }
 }
+
+/// Reads standard input to its end, so that whoever writes to it never finds nobody there.
+#[must_use]
+pub fn drain() -> ExitCode {
+    let input = io::stdin();
+    let fd = input.as_fd();
+    // The pipe was read without waiting before; here waiting is all there is to do.
+    let _ = nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty()));
+    match io::copy(&mut input.lock(), &mut io::sink()) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}

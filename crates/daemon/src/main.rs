@@ -12,5 +12,6 @@ fn main() -> ExitCode {
         Some(Command::Check(options)) => mainstay::check::run(&options),
         Some(Command::Demo(options)) => mainstay::show(&options),
         Some(Command::Child(options)) => mainstay::child(&options),
+        Some(Command::Drain) => mainstay::drain(),
     }
 }

@@ -17,7 +17,7 @@ use crate::frames::{Channel, Peer};
 use crate::pidfile::PidFile;
 
 /// What runs when we run ourselves: this very image, even if the file was replaced by an upgrade meanwhile.
-const OURSELVES: &str = "/proc/self/exe";
+pub const OURSELVES: &str = "/proc/self/exe";
 
 /// Children end on frames and on the end of the stream. The signals of a terminal, or of a service manager that
 /// signals a whole control group, must not end them before they have handed over.

@@ -8,6 +8,7 @@ use std::time::Instant;
 use mainstay_core::router::ScriptOutcome;
 use mainstay_core::track::describe_outcome;
 
+use super::stop::LeftBehind;
 use super::{PERMANENT, Supervisor};
 use crate::frames::{ToDirector, ToRouter};
 
@@ -22,6 +23,7 @@ impl Supervisor {
         match self.router.start(&first, now) {
             Ok(()) => {
                 tracing::debug!("router started");
+                self.left_behind = LeftBehind::State;
                 // What files hold counts before the first instance decides; the rest follows when it is ready.
                 self.feed_router();
             }

@@ -55,7 +55,7 @@ use dump::Wanted;
 use fifos::OpenFifos;
 use reload::Reload;
 use scripts::{Scripts, TrackingResult};
-use stop::Phase;
+use stop::{LeftBehind, Phase};
 use tracked_files::{FileValue, TrackedFiles};
 use tracked_processes::{ProcessCount, TrackedProcesses};
 
@@ -79,6 +79,7 @@ struct Supervisor {
     signals: Signals,
     router: Child<FromRouter, ToRouter>,
     director: Child<FromDirector, ToDirector>,
+    left_behind: LeftBehind,
     /// What the router last told, for its successor.
     resume: Option<Resume>,
     scripts: Scripts,
@@ -171,6 +172,10 @@ impl Supervisor {
                 self.router.ready();
                 self.feed_router();
                 self.tell_readiness();
+                if !self.phase.is_running() {
+                    // It was started to hand over in the place of one that died.
+                    self.router.send(&ToRouter::Shutdown);
+                }
             }
             FromRouter::Resume(resume) => {
                 self.resume = Some(resume);
@@ -189,7 +194,10 @@ impl Supervisor {
             }
             FromRouter::Report(number, report) => self.reported(number, &report),
             FromRouter::ReloadApplied => self.router_reloaded(now),
-            FromRouter::Finished => tracing::debug!("the router has handed over"),
+            FromRouter::Finished => {
+                tracing::debug!("the router has handed over");
+                self.left_behind = LeftBehind::Nothing;
+            }
         }
     }
 

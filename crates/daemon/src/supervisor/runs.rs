@@ -26,9 +26,6 @@ const TAIL: usize = 2048;
 pub struct Runs<Key> {
     live: BTreeMap<i32, Run<Key>>,
     /// Pipes whose program has ended but which a descendant still writes to: it would die of a closed pipe.
-    ///
-    /// TODO-correctness: when we end ourselves such a descendant is left with a closed pipe (keepalived gives it
-    /// `/dev/null`); somebody should stay to read.
     orphaned: Vec<File>,
 }
 
@@ -161,6 +158,11 @@ impl<Key: PartialEq> Runs<Key> {
         }
         let mut ignored = Vec::new();
         self.orphaned.retain_mut(|output| read_available(output, &mut ignored) == Pipe::Open);
+    }
+
+    /// Pipes that will be written to after our end.
+    pub fn take_orphaned(&mut self) -> Vec<File> {
+        std::mem::take(&mut self.orphaned)
     }
 
     /// Called with an ended child that is not reaped yet; what is left of a group that was told to end is killed while

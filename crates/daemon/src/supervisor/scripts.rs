@@ -1,8 +1,9 @@
 //! Scripts of the configuration: when they run, and what becomes of their results.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::OpenOptions;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -10,9 +11,11 @@ use std::time::{Duration, Instant};
 use mainstay_config::model::{Command, Model, ScriptProbe, TimedCommand};
 use mainstay_core::router::{Notification, NotifyObject, ScriptOutcome};
 use mainstay_core::track::describe_outcome;
+use mainstay_system::process::Spawn;
 use nix::fcntl::OFlag;
 use nix::unistd::Pid;
 
+use super::child::OURSELVES;
 use super::command::Job;
 use super::notify::NotifyQueues;
 use super::runs::{Ended, Runs};
@@ -203,6 +206,19 @@ impl Scripts {
     /// The descriptors to poll for output.
     pub fn outputs(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.runs.outputs()
+    }
+
+    /// Leaves somebody behind to read what descendants of scripts go on writing: a service that a notify script started
+    /// must not die of our end.
+    pub fn leave_readers(&mut self) {
+        for pipe in self.runs.take_orphaned() {
+            let mut reader = Spawn::new(OsStr::new(OURSELVES));
+            reader.arguments = vec!["drain".into()];
+            reader.input = Some(pipe.as_fd());
+            if let Err(error) = reader.start() {
+                tracing::warn!("nobody reads what a service started by a script writes: {error}");
+            }
+        }
     }
 
     /// Reads what scripts have written.

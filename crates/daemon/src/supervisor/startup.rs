@@ -11,7 +11,7 @@ use super::child::Child;
 use super::configuration::{self, Accepted, Purpose};
 use super::reload::Reload;
 use super::scripts::Scripts;
-use super::stop::Phase;
+use super::stop::{LeftBehind, Phase};
 use super::{Supervisor, settings};
 use crate::cli::{DaemonOptions, Role};
 use crate::logging;
@@ -90,6 +90,7 @@ fn start(options: DaemonOptions) -> Result<Supervisor, Failed> {
         signals,
         router,
         director,
+        left_behind: LeftBehind::Nothing,
         resume: None,
         scripts: Scripts::default(),
         fifos: Default::default(),

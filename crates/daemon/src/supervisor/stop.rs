@@ -14,7 +14,10 @@ use super::Supervisor;
 use crate::frames::{ToDirector, ToRouter};
 
 /// Until children that do not hand over are killed, if `child_wait_time` does not say otherwise.
-const HAND_OVER: Duration = Duration::from_secs(5);
+///
+/// DIFFERS: keepalived waits 5 s. Somebody else may hold the kernel's lock on addresses for longer, and an address that is
+/// left behind has two holders.
+const HAND_OVER: Duration = Duration::from_secs(20);
 
 /// Until notify scripts that still run at the end are told to end.
 const LAST_SCRIPTS: Duration = Duration::from_secs(15);
@@ -41,6 +44,17 @@ pub enum Phase {
         /// Until then.
         until: Instant,
     },
+}
+
+/// What a router that is not running any more may have left in the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeftBehind {
+    /// It handed over, or none was ever started.
+    Nothing,
+    /// It did not hand over.
+    State,
+    /// It did not hand over, and neither did the one that was started to do it in its place.
+    GivenUp,
 }
 
 impl Phase {
@@ -76,10 +90,22 @@ impl Supervisor {
         self.service_manager.stopping();
         self.router.send(&ToRouter::Shutdown);
         self.director.send(&ToDirector::Shutdown);
-        let end = now + self.model.process.child_wait.unwrap_or(HAND_OVER);
-        self.router.must_end_by(end);
-        self.director.must_end_by(end);
+        self.router.must_end_by(self.hand_over_end(now));
+        self.director.must_end_by(self.hand_over_end(now));
         self.scripts.end_tracking(now);
+    }
+
+    fn hand_over_end(&self, now: Instant) -> Instant {
+        now + self.model.process.child_wait.unwrap_or(HAND_OVER)
+    }
+
+    /// The router died and has not handed over: its addresses are still there. Another one takes up its state and hands
+    /// over in its place; it is tried once.
+    fn clean_up_after_router(&mut self, now: Instant) {
+        tracing::warn!("the last router has not handed over: another one does it");
+        self.start_router(now);
+        self.left_behind = LeftBehind::GivenUp;
+        self.router.must_end_by(self.hand_over_end(now));
     }
 
     /// Goes on to the next phase where this one is over; the exit status after the last.
@@ -88,6 +114,9 @@ impl Supervisor {
             Phase::Starting if !self.scripts.once_is_running() => {
                 self.phase = Phase::Running;
                 self.start_children(now);
+            }
+            Phase::Stopping if !self.router.is_running() && self.left_behind == LeftBehind::State => {
+                self.clean_up_after_router(now);
             }
             Phase::Stopping if !self.router.is_running() && !self.director.is_running() => {
                 self.phase = Phase::Notifying { until: now + LAST_SCRIPTS };
@@ -104,6 +133,7 @@ impl Supervisor {
                 return self.advance_phase(now);
             }
             Phase::Ending { until } if self.scripts.is_idle() || now >= until => {
+                self.scripts.leave_readers();
                 tracing::info!("Stopped");
                 return Some(ExitCode::from(self.status));
             }

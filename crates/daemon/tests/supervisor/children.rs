@@ -106,6 +106,34 @@ fn an_orderly_end_takes_everything_away_and_succeeds() -> Result<()> {
 }
 
 #[test]
+fn when_the_router_dies_instead_of_handing_over_its_address_is_taken_away_all_the_same() -> Result<()> {
+    let stage = Stage::new("twice")?;
+    let mut daemon = stage.start(&configuration("", ""))?;
+    stage.signal("router", Signal::SIGSTOP)?;
+    daemon.signal(Signal::SIGTERM);
+    stage.until("the end begins", || daemon.log().contains("Stopping"))?;
+    stage.signal("router", Signal::SIGKILL)?;
+    ensure!(daemon.wait(LIMIT)?.success(), "{}", daemon.log());
+    ensure!(!stage.node.holds(ADDRESS), "{}", daemon.log());
+    Ok(())
+}
+
+#[test]
+fn an_end_while_a_dead_router_waits_for_its_restart_takes_its_address_away() -> Result<()> {
+    let stage = Stage::new("waiting")?;
+    let mut daemon = stage.start(&configuration("", ""))?;
+    for wait in ["restarted at once", "restarted in 1 s"] {
+        stage.until("a router works", || stage.pid("router").is_some_and(lives))?;
+        stage.signal("router", Signal::SIGKILL)?;
+        stage.until(wait, || daemon.log().contains(wait))?;
+    }
+    ensure!(stage.node.holds(ADDRESS));
+    ensure!(daemon.terminate(LIMIT)?.success(), "{}", daemon.log());
+    ensure!(!stage.node.holds(ADDRESS), "{}", daemon.log());
+    Ok(())
+}
+
+#[test]
 fn without_respawn_the_death_of_the_router_ends_everything() -> Result<()> {
     let stage = Stage::new("respawn")?;
     stage.write("conf", &configuration("", ""))?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use mainstay::lab::{holds_for, seconds};
+use nix::sys::signal::Signal;
 
 use crate::stage::{ADDRESS, LIMIT, Stage, configuration, lives};
 
@@ -136,17 +137,21 @@ fn a_failing_notify_script_is_told_with_its_status_and_its_last_words() -> Resul
 }
 
 #[test]
-fn a_descendant_that_keeps_writing_outlives_its_script() -> Result<()> {
+fn a_service_started_by_a_script_may_write_on_even_after_our_end() -> Result<()> {
     let stage = Stage::new("descendant")?;
-    let (alive, script_pid) = (stage.path("alive"), stage.path("pid"));
-    let loop_ = format!("while sleep 0.05; do echo talk; echo x >> {}; done", alive.display());
-    let body = format!("({loop_}) &\necho $! > {}", script_pid.display());
+    let alive = stage.path("alive");
+    let forever = format!("while sleep 0.05; do echo talk; echo x >> {}; done", alive.display());
+    let body = format!("({forever}) &\necho $! > {}", stage.path("service.pid").display());
     let script = stage.script("spawn.sh", &body)?;
-    let _daemon = stage.start(&configuration("", &format!(" notify_master \"{script}\"\n")))?;
-    stage.until("it works", || stage.lines("alive").len() > 2)?;
-    let seen = stage.lines("alive").len();
-    stage.until("it still works", || stage.lines("alive").len() > seen + 10)?;
-    ensure!(stage.pid("pid").is_none_or(lives));
+    let mut daemon = stage.start(&configuration("", &format!(" notify_master \"{script}\"\n")))?;
+    let goes_on = || {
+        let seen = stage.lines("alive").len();
+        stage.until("the service goes on", || stage.lines("alive").len() > seen + 5)
+    };
+    goes_on()?;
+    ensure!(daemon.terminate(LIMIT)?.success());
+    goes_on()?;
+    stage.signal("service", Signal::SIGKILL)?;
     Ok(())
 }
 
