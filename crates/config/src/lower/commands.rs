@@ -133,7 +133,7 @@ fn unknown(report: &mut Report, purpose: Purpose, span: Span, message: String) {
         }
         Purpose::Tracking | Purpose::Check => report.complain("unknown-user", span, message),
     }
-    .because("the script is left out");
+    .because("what would run as this user is left out");
 }
 
 /// Who runs a script when nobody is named with it.
@@ -171,8 +171,7 @@ fn unknown_default(lowering: &mut Lowering<'_>, span: Span, purpose: Purpose, wh
     lowering
         .report
         .complain("no-script-user", span, format!("nobody may run {what}: {why}"))
-        .because("with enable_script_security a user must be named; the script is left out")
-        .suggest("script_user root");
+        .because("the script is left out; name a user who exists, as in `script_user root` of global_defs");
 }
 
 /// Looks for a program and says what is wrong with it; `None` if it cannot be run.
@@ -190,8 +189,10 @@ pub(crate) fn found(
                 lowering
                     .report
                     .warn("unsafe-script", wanted.span, format!("root would run `{program}`"))
-                    .because(format!("others than root may change {}", part.display()))
-                    .suggest("enable_script_security");
+                    .because(format!(
+                        "others than root may change {}; with enable_script_security it would not be run",
+                        part.display()
+                    ));
             }
             let mut arguments = wanted.arguments.clone();
             arguments[0] = path.to_string_lossy().into_owned();
@@ -346,6 +347,8 @@ pub(crate) fn warn_of_unprotected(lowering: &mut Lowering<'_>) {
     } else {
         lowering.report.complain("script-security", span, message)
     };
-    said.because("scripts that root runs are not protected from changes by others")
-        .suggest("global_defs { enable_script_security }");
+    said.because(
+        "scripts that root runs are not protected from changes by others; put `enable_script_security` and \
+         `script_user` into global_defs",
+    );
 }

@@ -162,15 +162,17 @@ fn only_name(lowering: &mut Lowering<'_>, block: &Statement) -> Option<String> {
     if let [name] = block.arguments() {
         return Some(name.text.clone());
     }
-    let span = block.arguments().get(1).map_or(block.span(), |word| word.span);
+    let words = block.arguments();
+    let span = match words {
+        [first, .., last] => first.span.to(last.span),
+        _ => block.span(),
+    };
     let keyword = block.keyword();
+    let joined = words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join("_");
     lowering
         .report
         .refuse("bad-name", span, format!("`{keyword}` must have one name"))
         .because("keepalived leaves the whole block out; so does Mainstay")
-        .suggest(format!(
-            "{keyword} {} {{",
-            block.arguments().iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join("_")
-        ));
+        .suggest(joined);
     None
 }

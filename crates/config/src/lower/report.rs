@@ -132,7 +132,7 @@ impl Said<'_> {
         self
     }
 
-    /// What to write instead.
+    /// What to write in place of the words marked.
     pub(crate) fn suggest(self, suggestion: impl Into<String>) -> Self {
         self.diagnostic.suggestion = Some(suggestion.into());
         self

@@ -232,8 +232,7 @@ fn finish(lowering: &mut Lowering<'_>, line: &Statement, draft: Draft) -> Option
             lowering
                 .report
                 .note("route-not-tracked", line.span(), "a route without an interface cannot be tracked")
-                .because("it is not tracked: its loss is no fault")
-                .suggest(format!("{} no_track", line.line));
+                .because("its loss is no fault; say `no_track` to make that clear");
             route.tracked = false;
         } else if route.protocol != KEEPALIVED {
             lowering

@@ -83,8 +83,7 @@ fn finish(lowering: &mut Lowering<'_>, line: &Statement, draft: Draft) -> Option
         lowering
             .report
             .complain("rule-without-preference", line.span(), "the rule has no preference")
-            .because(format!("{preference} is used"))
-            .suggest(format!("{} preference {preference}", line.line));
+            .because(format!("{preference} is used; say `preference NUMBER`"));
         rule.preference = Some(preference);
     }
     if rule.tracked && rule.protocol != KEEPALIVED {

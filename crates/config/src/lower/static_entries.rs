@@ -59,8 +59,7 @@ pub(crate) fn addresses(lowering: &mut Lowering<'_>, block: &Statement) {
                         line.span(),
                         format!("`{}` names no interface, and there is no `{default}`", line.words[0]),
                     )
-                    .because("the address is left out")
-                    .suggest(format!("{} dev INTERFACE", line.words[0]));
+                    .because("the address is left out; say `dev INTERFACE`");
                 continue;
             }
             address.link = default;

@@ -160,17 +160,21 @@ pub(crate) fn settle(
                 if is_file && !said_weight {
                     tracker.weight = 0;
                 } else {
-                    let said = lowering.report.complain(
-                        "weight-in-group",
-                        span,
-                        format!("a member of a sync group cannot have a weight for `{name}`"),
-                    );
-                    let said = said.suggest("sync_group_tracking_weight");
+                    let consequence =
+                        if is_interface { "its loss is a fault of the group" } else { "it is not tracked" };
+                    lowering
+                        .report
+                        .complain(
+                            "weight-in-group",
+                            span,
+                            format!("a member of a sync group cannot have a weight for `{name}`"),
+                        )
+                        .because(format!(
+                            "{consequence}; `sync_group_tracking_weight` in the group allows it"
+                        ));
                     if !is_interface {
-                        said.because("it is not tracked");
                         continue;
                     }
-                    said.because("its loss is a fault of the group");
                     tracker.weight = 0;
                 }
             }

@@ -60,7 +60,7 @@ pub(crate) fn integer(report: &mut Report, word: &Word, range: RangeInclusive<i6
     if value < i128::from(*range.start()) || value > i128::from(*range.end()) {
         report
             .complain("number-out-of-range", word.span, format!("`{word}` is out of range"))
-            .because(format!("expected {}", range_text(range.start(), range.end())));
+            .because(format!("expected {}; the default is kept", range_text(range.start(), range.end())));
         return None;
     }
     trailing(report, word, digits, rest);
@@ -94,7 +94,7 @@ pub(crate) fn seconds(report: &mut Report, word: &Word, range: RangeInclusive<Du
         if digits.starts_with('-') && digits.len() > 1 {
             report
                 .complain("number-out-of-range", word.span, format!("`{word}` is negative"))
-                .because(format!("expected {}", expected()));
+                .because(format!("expected {}; the default is kept", expected()));
         } else {
             expected_number(report, word, &expected());
         }
@@ -103,7 +103,7 @@ pub(crate) fn seconds(report: &mut Report, word: &Word, range: RangeInclusive<Du
     if !range.contains(&duration) {
         report
             .complain("number-out-of-range", word.span, format!("`{word}` is out of range"))
-            .because(format!("expected {}", expected()));
+            .because(format!("expected {}; the default is kept", expected()));
         return None;
     }
     trailing(report, word, digits, rest);
@@ -213,7 +213,7 @@ pub(crate) const fn is_multicast(address: IpAddr) -> bool {
 fn expected_number(report: &mut Report, word: &Word, expected: &str) {
     report
         .complain("bad-number", word.span, format!("`{word}` is not a number"))
-        .because(format!("expected {expected}"));
+        .because(format!("expected {expected}; the default is kept"));
 }
 
 fn trailing(report: &mut Report, word: &Word, digits: &str, rest: &str) {

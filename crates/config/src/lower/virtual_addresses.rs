@@ -43,8 +43,7 @@ pub(crate) fn settle(
                 *span,
                 format!("`{}` is not {family} as the first address is", address.address),
             )
-            .because("it comes and goes with the others, but is not advertised")
-            .suggest("virtual_ipaddress_excluded");
+            .because("it is treated as one of virtual_ipaddress_excluded: it comes and goes, but is not advertised");
     }
     let most = room(lowering, own.as_deref(), family, version).min(MOST_ADVERTISED);
     let surplus = if advertised.len() > most {
@@ -143,15 +142,13 @@ fn enough(
         lowering
             .report
             .refuse("no-address", draft.span, message)
-            .because(format!("{who} needs one; the instance is left out"))
-            .suggest("no_virtual_ipaddress");
+            .because(format!("{who} needs one, or `no_virtual_ipaddress`; the instance is left out"));
         return false;
     }
     lowering
         .report
         .complain("no-address", draft.span, message)
-        .because("it elects a master of nothing")
-        .suggest("no_virtual_ipaddress");
+        .because("it elects a master of nothing; say `no_virtual_ipaddress` if that is meant");
     true
 }
 

@@ -75,8 +75,7 @@ fn guesses(report: &mut Report, server: &Statement) {
     if one_of(server, &["lvs_sched", "lb_algo"]).is_none() {
         report
             .complain("no-scheduler", server.span(), format!("virtual server {name} names no scheduler"))
-            .because("wlc is used")
-            .suggest("lvs_sched wlc");
+            .because("wlc is used; say `lvs_sched`");
     }
     let method = one_of(server, &["lvs_method", "lb_kind"]);
     if method.is_none() {
@@ -86,8 +85,7 @@ fn guesses(report: &mut Report, server: &Statement) {
                 server.span(),
                 format!("virtual server {name} names no forwarding method"),
             )
-            .because("NAT is used")
-            .suggest("lvs_method NAT");
+            .because("NAT is used; say `lvs_method`");
     }
     let [own_address, rest @ ..] = server.arguments() else { return };
     let Some(own_address) = address(&own_address.text) else { return };

@@ -105,8 +105,7 @@ fn probe(
         lowering
             .report
             .refuse("script-without-command", block.span(), format!("vrrp_script `{name}` has no `script`"))
-            .because("it is left out")
-            .suggest("script \"/path/to/check arguments\"");
+            .because("it is left out; say `script \"/path/to/check arguments\"`");
         return None;
     };
     if let Some(path) = line.text.trim_start().strip_prefix('<') {
@@ -123,15 +122,17 @@ fn probe(
         None => commands::default_identity(lowering, line.span, Purpose::Tracking),
     }?;
     let arguments = crate::text::command_words(&line.text, crate::text::Escapes::Keep);
-    if let Some(extra) = statement.arguments().get(1) {
+    if let [first, .., last] = statement.arguments() {
+        let words: Vec<_> = statement.arguments().iter().map(|word| word.text.as_str()).collect();
         lowering
             .report
-            .warn("words-after-command", extra.span, "keepalived ignores what follows the command")
+            .warn(
+                "words-after-command",
+                first.span.to(last.span),
+                "keepalived ignores what follows the command",
+            )
             .because(format!("only `{}` is run", line.text))
-            .suggest(format!(
-                "script \"{}\"",
-                statement.arguments().iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
-            ));
+            .suggest(format!("\"{}\"", words.join(" ")));
     }
     Some(Probe::Command(Wanted { arguments, identity, span: line.span }))
 }

@@ -22,8 +22,7 @@ pub(super) fn interface(lowering: &mut Lowering<'_>, draft: &Draft) -> Option<Op
         lowering
             .report
             .refuse("missing-interface", draft.span, format!("`{name}` has no interface"))
-            .because("only unicast with unicast_src_ip can do without; the instance is left out")
-            .suggest("interface NAME");
+            .because("only unicast with unicast_src_ip can do without; the instance is left out");
         return None;
     };
     if lowering.host.interface(&word.text).is_some_and(|facts| facts.loopback) {
@@ -73,7 +72,7 @@ pub(super) fn version(lowering: &mut Lowering<'_>, draft: &Draft, family: Family
                     format!("`{}`: VRRP version 2 is not defined for IPv6", draft.name),
                 )
                 .because("only keepalived speaks it")
-                .suggest("version 3");
+                .suggest("3");
             Version::V2
         }
         (_, Some(version)) => version,
@@ -95,8 +94,7 @@ pub(super) fn preempt(
         let why = if owner { "priority 255" } else { "state MASTER" };
         report
             .complain("nopreempt-with-master", span, format!("`nopreempt` does not work with {why}"))
-            .because("it is cleared: this node takes the addresses back when it returns")
-            .suggest("state BACKUP");
+            .because("it is cleared: this node takes the addresses back when it returns; say `state BACKUP` on both nodes");
         nopreempt = None;
     }
     let mut delay = Duration::ZERO;
@@ -139,13 +137,13 @@ pub(super) fn interval(lowering: &mut Lowering<'_>, draft: &Draft, version: Vers
     let rounded = Duration::from_micros(((micros + unit / 2) / unit).max(1) * unit);
     if rounded != said {
         let what = match version {
-            Version::V2 => "VRRP version 2 counts whole seconds",
+            Version::V2 => "VRRP version 2 counts whole seconds; version 3 counts hundredths",
             Version::V3 => "VRRP version 3 counts hundredths of a second",
         };
         report
             .complain("advert-interval", span, what)
             .because(format!("{} s is used", rounded.as_secs_f64()))
-            .suggest("version 3");
+            .suggest(rounded.as_secs_f64().to_string());
     }
     rounded
 }
@@ -173,8 +171,8 @@ pub(super) fn vmac(lowering: &mut Lowering<'_>, draft: &Draft) {
         }
         (Some(span), None) if draft.peers.is_unicast() => {
             report
-                .complain("vmac-word", span, "unicast with use_vmac needs vmac_xmit_base")
-                .suggest("vmac_xmit_base");
+                .complain("vmac-word", span, "unicast with use_vmac needs `vmac_xmit_base`")
+                .because("keepalived sets it");
         }
         (None, None) | (Some(_), _) => {}
     }

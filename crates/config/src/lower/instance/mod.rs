@@ -134,8 +134,7 @@ fn finish(lowering: &mut Lowering<'_>, mut draft: Draft) -> Option<InstancePlan>
         lowering
             .report
             .refuse("missing-vrid", draft.span, format!("`{name}` has no virtual_router_id"))
-            .because("the instance is left out")
-            .suggest("virtual_router_id NUMBER");
+            .because("expected `virtual_router_id` with 1 to 255; the instance is left out");
         None
     });
     let family = choices::family(lowering, &mut draft);
