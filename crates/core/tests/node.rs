@@ -10,7 +10,7 @@ use mainstay_core::router::plan::{
     WantedState,
 };
 use mainstay_core::router::{
-    Action, Cause, Input, Link, NotifyObject, NotifyState, Packet, Reason, Router, State,
+    Action, Cause, Input, Link, Listening, NotifyObject, NotifyState, Packet, Reason, Router, State,
 };
 use mainstay_core::time::Instant;
 use mainstay_core::vrrp::packet::{Emit, emit};
@@ -382,4 +382,32 @@ fn a_restarted_master_removes_what_its_predecessor_held_under_another_plan() {
     let (node, actions) = successor(smaller, &["192.0.2.251", "192.0.2.1", "192.0.2.2"]);
     assert_eq!(node.state(), State::Master);
     assert_eq!(removed(&actions), [ip("192.0.2.2")]);
+}
+
+#[test]
+fn a_router_that_cannot_hear_yet_does_not_take_silence_for_an_absent_master() {
+    let (mut node, _) = Node::start(plan(vec![instance("V", 10, &["192.0.2.1"])]));
+    let socket = node.router.wanted_sockets()[0];
+    let _ = node.step(Input::SocketBecame { socket, listening: Listening::Opening });
+    let actions = node.run_for(Duration::from_secs(30));
+    assert_eq!((kinds(&actions), node.state()), (vec![], State::Backup));
+    let _ = node.step(Input::SocketBecame { socket, listening: Listening::Open });
+    let _ = node.run_for(Duration::from_millis(3_600));
+    assert_eq!(
+        node.state(),
+        State::Backup,
+        "the whole master-down interval counts from the first moment of hearing"
+    );
+    let _ = node.run_for(Duration::from_millis(20));
+    assert_eq!(node.state(), State::Master);
+}
+
+#[test]
+fn a_router_whose_socket_is_refused_is_in_fault_until_it_opens() {
+    let (mut node, _) = Node::start(plan(vec![instance("V", 10, &["192.0.2.1"])]));
+    let socket = node.router.wanted_sockets()[0];
+    let _ = node.step(Input::SocketBecame { socket, listening: Listening::Refused(1) });
+    assert_eq!(node.state(), State::Fault);
+    let _ = node.step(Input::SocketBecame { socket, listening: Listening::Open });
+    assert_eq!(node.state(), State::Backup);
 }

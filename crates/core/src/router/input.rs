@@ -8,6 +8,7 @@ use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::action::Socket;
 use super::plan::RouterPlan;
 use crate::address::{InterfaceAddress, LinkIndex, Route, RouteKey, Rule};
 
@@ -70,6 +71,14 @@ pub enum Input<'a> {
         /// Errno.
         errno: i32,
     },
+    /// A socket of [`Router::wanted_sockets`](super::Router::wanted_sockets) is being opened, is open, or could not be
+    /// opened. A performer that opens sockets at once need not say so.
+    SocketBecame {
+        /// Which.
+        socket: Socket,
+        /// What.
+        listening: Listening,
+    },
     /// A run of a tracking script has ended.
     ScriptFinished {
         /// Script name.
@@ -95,6 +104,17 @@ pub enum Input<'a> {
     Reloaded(Box<RouterPlan>),
     /// The daemon is to end: hand over politely.
     ShutdownRequested,
+}
+
+/// Whether adverts can be heard on a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listening {
+    /// Not yet: joining a group may take long when somebody holds the kernel's lock.
+    Opening,
+    /// Yes.
+    Open,
+    /// The kernel would not open it: errno.
+    Refused(i32),
 }
 
 /// A received VRRP message, after the IP header.

@@ -12,7 +12,7 @@ use crate::vrrp::packet::Rejection;
 const QUIET: Duration = Duration::from_secs(60);
 
 /// How many sources are told apart; the packets of further ones are counted together.
-const MOST_KEYS: usize = 1024;
+const MOST_KEYS: usize = 64;
 
 /// What may be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,7 +7,7 @@ use core::net::IpAddr;
 
 use super::Router;
 use super::action::{Action, Actions, Listen, Socket, Subject};
-use super::input::Link;
+use super::input::{Link, Listening};
 use super::limits::{Key, Noise};
 use super::plan::{Destination, TrackerTarget};
 use super::reason::Reason;
@@ -152,6 +152,48 @@ impl Router {
         self.reassess(now, concerned, actions);
     }
 
+    /// A socket can be heard on, or not.
+    pub(super) fn socket_became(
+        &mut self,
+        now: Instant,
+        socket: Socket,
+        listening: Listening,
+        actions: &mut Actions,
+    ) {
+        let was_deaf = match listening {
+            _ if self.sockets.binary_search(&socket).is_err() => return,
+            Listening::Opening => {
+                let _ = self.deaf.entry(socket).or_insert(None);
+                return;
+            }
+            Listening::Open => self.deaf.remove(&socket).is_some(),
+            Listening::Refused(errno) => self.deaf.insert(socket, Some(errno)) != Some(Some(errno)),
+        };
+        if !was_deaf {
+            return;
+        }
+        let users: Vec<usize> =
+            (0..self.instances.len()).filter(|id| socket_of(&self.instances[*id]) == Some(socket)).collect();
+        for id in &users {
+            if !self.instances[*id].starts_as_master() {
+                self.instances[*id].wait_anew(now.max(self.quiet_until));
+            }
+            self.hint(*id);
+        }
+        self.reassess(now, users, actions);
+    }
+
+    /// Whether nothing can be heard by this instance.
+    pub(super) fn is_deaf(&self, id: usize) -> bool {
+        !self.deaf.is_empty()
+            && socket_of(&self.instances[id]).is_some_and(|socket| self.deaf.contains_key(&socket))
+    }
+
+    /// Why the socket of this instance could not be opened.
+    pub(super) fn listening_refused(&self, id: usize) -> Option<i32> {
+        self.deaf.get(&socket_of(&self.instances[id])?).copied().flatten()
+    }
+
     /// Finds every instance's link and address anew, and the sockets that follow from them.
     pub(super) fn resolve_all(&mut self, actions: &mut Actions) {
         for instance in &mut self.instances {
@@ -166,6 +208,7 @@ impl Router {
         sockets.sort_unstable();
         sockets.dedup();
         if sockets != self.sockets {
+            self.deaf.retain(|socket, _| sockets.binary_search(socket).is_ok());
             self.sockets = sockets;
             actions.push(Action::SocketsChanged);
         }

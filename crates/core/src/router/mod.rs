@@ -38,7 +38,7 @@ mod transition;
 pub use action::{
     Action, Actions, Advert, Event, Listen, Notification, NotifyObject, NotifyState, Socket, Subject,
 };
-pub use input::{Input, Link, Packet, ScriptOutcome};
+pub use input::{Input, Link, Listening, Packet, ScriptOutcome};
 pub use plan::RouterPlan;
 pub use reason::{Cause, Mismatch, Reason, State};
 pub use report::{Report, Resume};
@@ -89,6 +89,8 @@ pub struct Router {
     limits: Limits,
     deadlines: Deadlines,
     sockets: Vec<Socket>,
+    /// Sockets nothing is heard on yet, with the errno if the kernel refused them.
+    deaf: BTreeMap<Socket, Option<i32>>,
     /// Adverts heard before this are not believed, and timers start here (`vrrp_startup_delay`).
     quiet_until: Instant,
     /// Where it is in its life.
@@ -151,6 +153,7 @@ impl Router {
             limits: Limits::default(),
             deadlines: Deadlines::default(),
             sockets: Vec::new(),
+            deaf: BTreeMap::new(),
             quiet_until: now + quiet,
             phase: Phase::New,
             predecessor: resume.cloned(),
@@ -187,6 +190,7 @@ impl Router {
                 | Input::RouteRefused { .. }
                 | Input::RuleRefused { .. }
                 | Input::AdvertRefused { .. }
+                | Input::SocketBecame { .. }
                 | Input::ScriptFinished { .. }
                 | Input::ProcessesCounted { .. },
             )
@@ -210,6 +214,7 @@ impl Router {
             Input::RouteRefused { route, errno } => self.route_refused(now, &route, errno, actions),
             Input::RuleRefused { rule, errno } => self.rule_refused(now, &rule, errno, actions),
             Input::AdvertRefused { instance, errno } => self.advert_refused(now, &instance, errno, actions),
+            Input::SocketBecame { socket, listening } => self.socket_became(now, socket, listening, actions),
             Input::ScriptFinished { script, outcome } => {
                 self.script_finished(now, &script, &outcome, actions)
             }
@@ -250,6 +255,10 @@ impl Router {
         // Adverts first: nothing else that is due may delay them.
         while let Some(id) = self.deadlines.take_due(now) {
             if self.instances[id].deadline().is_some_and(|deadline| deadline <= now) {
+                if self.is_deaf(id) && !self.instances[id].starts_as_master() {
+                    // Silence says nothing to a router that cannot hear.
+                    self.instances[id].wait_anew(now);
+                }
                 self.step_instance(now, id, Fact::DeadlineReached, actions);
             }
             self.hint(id);

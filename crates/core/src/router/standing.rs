@@ -140,6 +140,9 @@ impl Router {
             let place = plan.interface.as_deref().unwrap_or("any interface");
             return Some(Cause::TrackerFailed(alloc::format!("{place} has no {} address", plan.family)));
         }
+        if let Some(errno) = self.listening_refused(id) {
+            return Some(Cause::Refused(alloc::format!("listen for adverts (errno {errno})")));
+        }
         if let (true, Some(source)) = (plan.track_source, plan.source) {
             let present = match &plan.interface {
                 Some(name) => self.kernel.by_name(name).is_some_and(|known| known.has(source)),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mainstay_core::address::{Prefix, RouteKey};
-use mainstay_core::router::Packet;
+use mainstay_core::router::{Listen, Listening, Packet, Socket};
 
 use super::harness::*;
 
@@ -77,6 +77,9 @@ enum Fact {
     FileAsItWas,
     ProcessGone,
     ProcessThere,
+    OurSocketOpening,
+    OurSocketOpen,
+    OurSocketRefused,
     ReloadedUnchanged,
     ReloadedWithoutInstance,
     ShutdownRequested,
@@ -84,7 +87,7 @@ enum Fact {
 
 use Fact::*;
 
-const FACTS: [Fact; 35] = [
+const FACTS: [Fact; 38] = [
     TickNothingDue,
     TickDue,
     AdvertHigher,
@@ -117,6 +120,9 @@ const FACTS: [Fact; 35] = [
     FileAsItWas,
     ProcessGone,
     ProcessThere,
+    OurSocketOpening,
+    OurSocketOpen,
+    OurSocketRefused,
     ReloadedUnchanged,
     ReloadedWithoutInstance,
     ShutdownRequested,
@@ -191,6 +197,9 @@ fn tell(node: &mut Node, fact: Fact) {
         FileAsItWas => node.read_file("load", 0),
         ProcessGone => node.count_processes("nginx", 0),
         ProcessThere => node.count_processes("nginx", 1),
+        OurSocketOpening => listening(node, Listening::Opening),
+        OurSocketOpen => listening(node, Listening::Open),
+        OurSocketRefused => listening(node, Listening::Refused(EPERM)),
         ReloadedUnchanged => node.reload(ours()),
         ReloadedWithoutInstance => {
             let mut without = ours();
@@ -257,12 +266,15 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | FileAsItWas
             | ProcessGone
             | ProcessThere
+            | OurSocketOpening
+            | OurSocketOpen
+            | OurSocketRefused
             | ReloadedUnchanged,
         ) => stays(NOTHING),
 
         // ---- backup ----
         (Backup, TickDue) => to(Master, BECOME_MASTER),
-        (Backup, OurLinkDown | OurLinkRemoved | KernelListedWithoutOurLink) => {
+        (Backup, OurLinkDown | OurLinkRemoved | KernelListedWithoutOurLink | OurSocketRefused) => {
             to(Fault, &["notify VI_1 FAULT"])
         }
         // Not ours to keep: somebody put it there while we are backup.
@@ -298,6 +310,8 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | FileAsItWas
             | ProcessGone
             | ProcessThere
+            | OurSocketOpening
+            | OurSocketOpen
             | ReloadedUnchanged,
         ) => stays(NOTHING),
 
@@ -311,7 +325,7 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             stays(&["advert 100", "announce 192.0.2.1 x5", "notify VI_1 MASTER_RX_LOWER_PRI"])
         }
         (Master, AdvertResigning) => stays(&["advert 100"]),
-        (Master, OurLinkDown) => to(Fault, LEAVE_MASTER),
+        (Master, OurLinkDown | OurSocketRefused) => to(Fault, LEAVE_MASTER),
         // There is no link to send priority 0 on.
         (Master, OurLinkRemoved | KernelListedWithoutOurLink) => to(Fault, &LEAVE_MASTER[1..]),
         (Master, OurVirtualAddressRemoved) => stays(&["add 192.0.2.1"]),
@@ -351,6 +365,8 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | FileAsItWas
             | ProcessGone
             | ProcessThere
+            | OurSocketOpening
+            | OurSocketOpen
             | ReloadedUnchanged,
         ) => stays(NOTHING),
 
@@ -391,9 +407,20 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | FileAsItWas
             | ProcessGone
             | ProcessThere
+            | OurSocketOpening
+            | OurSocketOpen
+            | OurSocketRefused
             | ReloadedUnchanged,
         ) => stays(NOTHING),
     }
+}
+
+/// Before the kernel is listed no socket is wanted, and then it is one nobody asked for.
+fn listening(node: &mut Node, listening: Listening) {
+    let group = Listen::Group(ip("224.0.0.18"));
+    let socket =
+        node.router.wanted_sockets().first().copied().unwrap_or(Socket { link: Some(ETH0), listen: group });
+    node.step(Input::SocketBecame { socket, listening });
 }
 
 #[test]
@@ -438,6 +465,7 @@ fn every_input_is_a_row() {
         Input::ScriptFinished { .. } => ScriptFailed,
         Input::FileRead { .. } => FileBad,
         Input::ProcessesCounted { .. } => ProcessGone,
+        Input::SocketBecame { .. } => OurSocketRefused,
         Input::Reloaded(_) => ReloadedUnchanged,
         Input::ShutdownRequested => Fact::ShutdownRequested,
     };

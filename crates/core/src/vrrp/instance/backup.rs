@@ -78,6 +78,15 @@ impl Instance {
         }
     }
 
+    /// The master-down timer starts again at `from`: what went before was not silence.
+    pub fn wait_anew(&mut self, from: Instant) {
+        let down = self.master_down_interval();
+        if let Machine::Backup { master_down_timer, waits_for_group, .. } = &mut self.machine {
+            *master_down_timer = from + down;
+            *waits_for_group = false;
+        }
+    }
+
     /// Its timer has fired, but its sync group is not ready to be master: it waits for the last member, or for an
     /// advert that starts the timer again.
     pub const fn wait_for_group(&mut self) {
