@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use mainstay_core::router::{Action, Actions, Advert, Input, Reason, Router};
+use mainstay_core::router::{Action, Actions, Advert, Input, Listening, Reason, Router};
 use mainstay_core::time::{Duration, Instant};
 use mainstay_system::clock;
 use mainstay_system::netlink::Monitor;
@@ -173,6 +173,7 @@ impl EventLoop {
         while !self.actions.is_empty() {
             let mut orders = Vec::new();
             let mut finished = false;
+            let mut opening = Vec::new();
             let mut actions = std::mem::take(&mut self.actions);
             for action in actions.drain(..) {
                 match action {
@@ -180,7 +181,7 @@ impl EventLoop {
                     Action::RunScript(script) => self.outbox.send(FromRouter::RunScript(script)),
                     Action::SocketsChanged => {
                         let wanted = self.router.wanted_sockets();
-                        self.sockets.become_these(&wanted, &self.poll, &self.helper);
+                        opening.extend(self.sockets.become_these(&wanted, &self.poll, &self.helper));
                     }
                     Action::Finished => finished = true,
                     order => {
@@ -193,6 +194,9 @@ impl EventLoop {
             }
             // The emptied vector keeps its room for the next turn.
             self.actions = actions;
+            for socket in opening {
+                self.step(Input::SocketBecame { socket, listening: Listening::Opening });
+            }
             self.advertise();
             if !orders.is_empty() {
                 self.effects.perform(orders);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mainstay_core::address::Route;
-use mainstay_core::router::{Event, Input, RouterPlan};
+use mainstay_core::router::{Event, Input, Listening, RouterPlan};
 use mainstay_core::time::Duration;
 use mainstay_system::clock;
 use mainstay_system::netlink::Heard;
@@ -174,16 +174,23 @@ impl EventLoop {
                 }
                 Outcome::Opened(wanted, result) => {
                     let opened = self.sockets.opened(clock::now(), wanted, result, &self.poll, &self.helper);
-                    if let Err(error) = opened {
-                        self.tell(&complaint(format!("{} {}", error.operation, error.object), error.errno()));
-                    }
+                    let listening = match opened {
+                        Ok(()) => Listening::Open,
+                        Err(error) => {
+                            let operation = format!("{} {}", error.operation, error.object);
+                            self.tell(&complaint(operation, error.errno()));
+                            Listening::Refused(error.errno())
+                        }
+                    };
+                    // A socket that is not wanted any more is not known to the core either.
+                    self.step(Input::SocketBecame { socket: wanted, listening });
                 }
             }
         }
         Ok(())
     }
 
-    fn step(&mut self, input: Input<'static>) {
+    pub(super) fn step(&mut self, input: Input<'static>) {
         self.router.step(clock::now(), input, &mut self.actions);
     }
 

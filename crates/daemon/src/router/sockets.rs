@@ -77,8 +77,9 @@ impl Sockets {
         Ok(())
     }
 
-    /// Has opened what is wanted (sorted) and missing, and closed what is not wanted any more.
-    pub fn become_these(&mut self, wanted: &[Socket], poll: &Poll, helper: &Helper) {
+    /// Has opened what is wanted (sorted) and missing, and closed what is not wanted any more. Returns what is being
+    /// opened from now on: until then nothing is heard there.
+    pub fn become_these(&mut self, wanted: &[Socket], poll: &Poll, helper: &Helper) -> Vec<Socket> {
         let unwanted: Vec<_> =
             self.places.keys().filter(|socket| wanted.binary_search(socket).is_err()).copied().collect();
         for socket in unwanted {
@@ -86,12 +87,13 @@ impl Sockets {
                 self.close(place, poll, helper);
             }
         }
-        for socket in wanted {
-            if !self.places.contains_key(socket) {
-                self.places.insert(*socket, Place::Opening);
-                self.open(*socket, helper);
-            }
+        let missing: Vec<_> =
+            wanted.iter().filter(|socket| !self.places.contains_key(socket)).copied().collect();
+        for socket in &missing {
+            self.places.insert(*socket, Place::Opening);
+            self.open(*socket, helper);
         }
+        missing
     }
 
     fn open(&self, wanted: Socket, helper: &Helper) {
