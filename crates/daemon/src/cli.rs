@@ -76,7 +76,7 @@ pub struct DaemonOptions {
     /// Leave virtual addresses and routes in place at the end
     #[arg(short = 'V', long = "dont-release-vrrp")]
     pub dont_release_vrrp: bool,
-    /// Leave the IPVS table in place at the end
+    /// Leave the IPVS table in place at the end (not in this version: it is never touched)
     #[arg(short = 'I', long = "dont-release-ipvs")]
     pub dont_release_ipvs: bool,
     /// Do not restart a child that died: end instead
@@ -100,13 +100,13 @@ pub struct DaemonOptions {
     /// Process id file of keepalived's BFD process (the router does BFD: no file is written)
     #[arg(short = 'b', long = "bfd_pid", value_name = "FILE")]
     pub bfd_pid: Option<PathBuf>,
-    /// Log every address that comes or goes
+    /// Log every address that comes or goes (not in this version)
     #[arg(short = 'a', long = "address-monitoring")]
     pub address_monitoring: bool,
-    /// Serve SNMP
+    /// Serve SNMP (not in this version)
     #[arg(short = 'x', long)]
     pub snmp: bool,
-    /// Socket of the SNMP agent
+    /// Socket of the SNMP agent (not in this version)
     #[arg(short = 'A', long = "snmp-agent-socket", value_name = "SOCKET")]
     pub snmp_agent_socket: Option<String>,
     /// Run in this network namespace
@@ -118,7 +118,7 @@ pub struct DaemonOptions {
     /// The same, with this pattern for its name
     #[arg(short = 'M', long = "core-dump-pattern", value_name = "PATTERN", num_args = 0..=1, require_equals = true)]
     pub core_dump_pattern: Option<Option<String>>,
-    /// Complain about configuration of parts that are not run
+    /// Complain about every configuration file that is missing (always done)
     #[arg(short = 'e', long = "all-config")]
     pub all_config: bool,
     /// The id for `@id` lines

@@ -38,6 +38,7 @@ struct Round {
     changed_reload: f64,
     changed_until: f64,
     stop: f64,
+    handed_over: f64,
     left_behind: f64,
 }
 
@@ -97,19 +98,27 @@ pub fn run(contestants: &Contestants, quick: bool, report: &mut Report) -> Resul
         "",
     );
     report.line("SIGTERM until the end", " s", 2, &figure(|r| r.stop), Target::AtMost(1.0), "");
+    report.line(
+        "SIGTERM until the peer has all addresses",
+        " s",
+        2,
+        &figure(|r| r.handed_over),
+        Target::None,
+        "",
+    );
     Ok(())
 }
 
 fn round(name: &str, program: &Program, window: Duration) -> Result<Round> {
     let lab = Lab::new(&format!("scale-{name}"))?;
     let (a, b) = two_nodes(&lab)?;
+    let watches = [a.watch_addresses()?, b.watch_addresses()?];
     let plain = configuration(150, false);
 
-    let watch = a.watch_addresses()?;
     let start = Instant::now();
     let mut master = a.start(program, &plain)?;
-    wait("all are master", || had(&watch, &a, INSTANCES)).with_context(|| last_words(&master))?;
-    let all_master = since(start, &watch);
+    wait("all are master", || had(&watches[0], &a, INSTANCES)).with_context(|| last_words(&master))?;
+    let all_master = since(start, &watches[0]);
 
     let mut backup = b.start(program, &configuration(100, false))?;
     let settled = || backup.logged("Entering BACKUP STATE") >= INSTANCES;
@@ -133,14 +142,17 @@ fn round(name: &str, program: &Program, window: Duration) -> Result<Round> {
     let before = transitions(&backup);
     let start = Instant::now();
     master.reload(&configuration(150, true))?;
-    wait("the added addresses are there", || had(&watch, &a, INSTANCES + INSTANCES / 10))?;
-    let changed_until = since(start, &watch);
+    wait("the added addresses are there", || had(&watches[0], &a, INSTANCES + INSTANCES / 10))?;
+    let changed_until = since(start, &watches[0]);
     thread::sleep(Duration::from_secs(4));
     let changed_reload = transitions(&backup) - before;
 
     let start = Instant::now();
     master.terminate(PATIENCE)?;
     let stop = start.elapsed().as_secs_f64();
+    wait("the peer has all addresses", || had(&watches[1], &b, INSTANCES))
+        .with_context(|| last_words(&backup))?;
+    let handed_over = since(start, &watches[1]);
     let left_behind = held(&a);
     backup.terminate(PATIENCE)?;
     #[expect(clippy::cast_precision_loss, reason = "counts and bytes far below 2^52")]
@@ -155,6 +167,7 @@ fn round(name: &str, program: &Program, window: Duration) -> Result<Round> {
         changed_reload: changed_reload as f64,
         changed_until,
         stop,
+        handed_over,
         left_behind: left_behind as f64,
     })
 }
