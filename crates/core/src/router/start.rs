@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::Router;
-use super::action::{Action, Actions};
+use super::action::{Action, Actions, Subject};
 use super::input::Link;
-use super::reason::State;
+use super::reason::{Reason, State};
 use super::report::{Resume, ResumeInstance};
 use crate::address::{InterfaceAddress, LinkIndex};
 use crate::time::Instant;
@@ -132,6 +132,8 @@ impl Router {
     ) {
         self.kernel.list(now, links, addresses);
         self.holdings.forget_expected();
+        self.resolve_all(actions);
+        self.reassess_all(now, actions);
         let missing: Vec<Arc<InterfaceAddress>> = self
             .holdings
             .addresses()
@@ -141,9 +143,14 @@ impl Router {
             .cloned()
             .collect();
         for address in missing {
+            let reason = Reason::Restored(alloc::format!("address {address}"));
+            self.tell(now, Subject::Link(address.link.clone()), reason, actions);
             actions.push(Action::AddAddress(address));
         }
-        self.resolve_all(actions);
-        self.reassess_all(now, actions);
+        // Routes and rules are not listed: those that are still there are adopted. (A rule without a preference would
+        // get another one, so it cannot be.)
+        actions.extend(self.holdings.routes().cloned().map(Action::AddRoute));
+        let placed = self.holdings.rules().filter(|rule| rule.preference.is_some());
+        actions.extend(placed.cloned().map(Action::AddRule));
     }
 }
