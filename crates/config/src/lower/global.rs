@@ -15,7 +15,6 @@ use super::values::{
     whole_seconds,
 };
 use super::{Lowering, later, notify, scheduling};
-use crate::Host;
 use crate::model::TimedCommand;
 use crate::tree::{Statement, Word};
 
@@ -70,8 +69,8 @@ pub(crate) struct Defaults {
 }
 
 impl Defaults {
-    /// keepalived's defaults for this node.
-    pub(crate) fn new(_host: &dyn Host) -> Self {
+    /// keepalived's defaults.
+    pub(crate) fn new() -> Self {
         Self {
             interface: "eth0".to_owned(),
             version: None,
@@ -158,7 +157,7 @@ pub(crate) fn finish(lowering: &mut Lowering<'_>) {
         lowering.model.process.router_id = lowering.host.node_name();
     }
     lowering.defaults.announce = lowering.defaults.said.plan();
-    lowering.model.process.receive_buffer = lowering.defaults.receive.bytes(lowering.host);
+    lowering.model.process.receive_buffer = lowering.defaults.receive.bytes();
     let statements = std::mem::take(&mut lowering.defaults.scripts);
     for statement in &statements {
         script(lowering, statement);

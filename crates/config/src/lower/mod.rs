@@ -68,7 +68,7 @@ pub(crate) fn lower(statements: &[Statement], host: &dyn Host, diagnostics: &mut
     let mut lowering = Lowering {
         host,
         report: Report::default(),
-        defaults: Defaults::new(host),
+        defaults: Defaults::new(),
         names: Names::default(),
         commands: Policy::default(),
         definitions: Definitions::default(),

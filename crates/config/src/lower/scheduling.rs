@@ -3,7 +3,6 @@
 use super::Lowering;
 use super::report::Report;
 use super::values::{integer, number, required};
-use crate::Host;
 use crate::model::{Realtime, Scheduling};
 use crate::tree::Statement;
 
@@ -24,32 +23,27 @@ pub(crate) fn word(lowering: &mut Lowering<'_>, statement: &Statement) -> bool {
             process.director.name.get_or_insert_with(|| "keepalived_ipvs".to_owned());
         }
         "process_name" => {
-            if let Some(title) = title(lowering, statement) {
+            if let Some(title) = title(&mut lowering.report, statement) {
                 lowering.model.process.supervisor_name = Some(title);
             }
         }
         "max_auto_priority" => {
             lowering.model.process.max_auto_priority = match statement.arguments().first() {
                 None => Some(99),
-                Some(word) => number::<u8>(&mut lowering.report, &clamp_off(word), 0..=99)
+                // -1 only silences a hint of keepalived: off.
+                Some(word) => integer(&mut lowering.report, word, -1..=99)
+                    .and_then(|priority| u8::try_from(priority).ok())
                     .filter(|priority| *priority > 0),
             };
         }
         _ => {
             let Some((process, rest)) = keyword.split_once('_') else { return false };
+            let (report, model) = (&mut lowering.report, &mut lowering.model.process);
             return match process {
-                "vrrp" => of_process(lowering, statement, rest, |model| &mut model.process.router),
-                "checker" | "lvs" => {
-                    of_process(lowering, statement, rest, |model| &mut model.process.director)
-                }
+                "vrrp" => of_process(report, &mut model.router, statement, rest),
+                "checker" | "lvs" => of_process(report, &mut model.director, statement, rest),
                 // There is no BFD process; its words are checked all the same.
-                "bfd" => {
-                    let mut unused = Scheduling::default();
-                    std::mem::swap(&mut unused, &mut lowering.model.process.director);
-                    let known = of_process(lowering, statement, rest, |model| &mut model.process.director);
-                    lowering.model.process.director = unused;
-                    known
-                }
+                "bfd" => of_process(report, &mut Scheduling::default(), statement, rest),
                 _ => false,
             };
         }
@@ -57,69 +51,50 @@ pub(crate) fn word(lowering: &mut Lowering<'_>, statement: &Statement) -> bool {
     true
 }
 
-/// `-1` only silences a hint of keepalived: off.
-fn clamp_off(word: &crate::tree::Word) -> crate::tree::Word {
-    let mut word = word.clone();
-    if word.text == "-1" {
-        "0".clone_into(&mut word.text);
-    }
-    word
-}
-
-fn of_process(
-    lowering: &mut Lowering<'_>,
-    statement: &Statement,
-    word: &str,
-    process: fn(&mut crate::Model) -> &mut Scheduling,
-) -> bool {
+/// Lowers one word of one process, without the name of the process in front; says whether it was one.
+fn of_process(report: &mut Report, process: &mut Scheduling, statement: &Statement, word: &str) -> bool {
     match word {
         "process_name" => {
-            if let Some(title) = title(lowering, statement) {
-                process(&mut lowering.model).name = Some(title);
+            if let Some(title) = title(report, statement) {
+                process.name = Some(title);
             }
         }
         "priority" => {
-            if let Some(word) = required(&mut lowering.report, statement, "a number")
-                && let Some(nice) = number(&mut lowering.report, word, -20..=19)
+            if let Some(word) = required(report, statement, "a number")
+                && let Some(nice) = number(report, word, -20..=19)
             {
-                process(&mut lowering.model).nice = Some(nice);
+                process.nice = Some(nice);
             }
         }
-        "no_swap" => process(&mut lowering.model).lock_memory = true,
+        "no_swap" => process.lock_memory = true,
         "rt_priority" => {
-            if let Some(word) = required(&mut lowering.report, statement, "a number")
-                && let Some(wanted) =
-                    integer(&mut lowering.report, word, i64::from(i32::MIN)..=i64::from(i32::MAX))
+            if let Some(word) = required(report, statement, "a number")
+                && let Some(wanted) = integer(report, word, i64::from(i32::MIN)..=i64::from(i32::MAX))
             {
                 let priority = u8::try_from(wanted.clamp(1, 99)).unwrap_or(1);
                 if i64::from(priority) != wanted {
-                    lowering
-                        .report
+                    report
                         .complain("number-out-of-range", word.span, format!("`{word}` is out of range"))
                         .because(format!("expected 1 to 99; {priority} is used"));
                 }
-                process(&mut lowering.model).realtime_priority = Some(priority);
+                process.realtime_priority = Some(priority);
             }
         }
         "cpu_affinity" => {
             if statement.arguments().is_empty() {
-                lowering
-                    .report
+                report
                     .complain("missing-value", statement.span(), "no processors are named")
                     .because("it is ignored");
             }
-            let cpus = statement
-                .arguments()
-                .iter()
-                .map_while(|word| number(&mut lowering.report, word, 0..=8191))
-                .collect();
-            process(&mut lowering.model).cpu_affinity = cpus;
+            let cpus =
+                statement.arguments().iter().map_while(|word| number(report, word, 0..=8191)).collect();
+            process.cpu_affinity = cpus;
         }
         "rlimit_rttime" | "rlimit_rtime" => {
-            if let Some(word) = required(&mut lowering.report, statement, "microseconds")
-                && let Some(limit) = number(&mut lowering.report, word, 1..=i64::from(u32::MAX))
+            if let Some(word) = required(report, statement, "microseconds")
+                && let Some(limit) = number(report, word, 1..=i64::from(u32::MAX))
             {
-                process(&mut lowering.model).rttime_us = Some(limit);
+                process.rttime_us = Some(limit);
             }
         }
         _ => return false,
@@ -127,13 +102,12 @@ fn of_process(
     true
 }
 
-fn title(lowering: &mut Lowering<'_>, statement: &Statement) -> Option<String> {
-    let word = required(&mut lowering.report, statement, "a title")?;
+fn title(report: &mut Report, statement: &Statement) -> Option<String> {
+    let word = required(report, statement, "a title")?;
     if word.text.len() <= LONGEST_TITLE {
         return Some(word.text.clone());
     }
-    lowering
-        .report
+    report
         .complain("title-too-long", word.span, format!("`{word}` is too long for a process title"))
         .because(format!("the first {LONGEST_TITLE} bytes are used"));
     let end = (0..=LONGEST_TITLE).rev().find(|end| word.text.is_char_boundary(*end)).unwrap_or(0);
@@ -237,7 +211,7 @@ impl ReceiveBuffer {
     }
 
     /// Bytes to ask for; `None` leaves the choice to Mainstay.
-    pub(crate) fn bytes(&self, _host: &dyn Host) -> Option<u32> {
+    pub(crate) fn bytes(&self) -> Option<u32> {
         let multiplier = self.multiplier.unwrap_or(3);
         match self.policy? {
             Policy::Bytes(bytes) => Some(bytes),

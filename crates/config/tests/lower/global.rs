@@ -91,6 +91,14 @@ fn processes_have_titles_priorities_and_processors() {
 }
 
 #[test]
+fn automatic_realtime_is_off_at_zero_and_below() {
+    for off in ["0", "-1"] {
+        assert_eq!(global(&format!("max_auto_priority {off}")).clean().model.process.max_auto_priority, None);
+    }
+    assert_eq!(global("max_auto_priority 40").clean().model.process.max_auto_priority, Some(40));
+}
+
+#[test]
 fn a_title_has_fifteen_bytes() {
     let lowered = global("process_name averyveryverylongname").says(["title-too-long"]);
     assert_eq!(lowered.model.process.supervisor_name.as_deref(), Some("averyveryverylo"));
