@@ -114,7 +114,7 @@ fn printable(text: String) -> String {
 }
 
 /// How many of one code are kept: a broken template of a thousand servers must not fill the memory.
-const KEPT_PER_CODE: usize = 2_000;
+const KEPT_PER_CODE: usize = 500;
 
 /// How many of one (code, message) are shown before the rest is only counted.
 const SHOWN_PER_MESSAGE: usize = 20;
@@ -130,17 +130,26 @@ pub struct Diagnostics {
 impl Diagnostics {
     /// Adds one.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        let count = match self.said.iter_mut().find(|(code, _)| *code == diagnostic.code) {
-            Some((_, count)) => count,
-            None => {
-                self.said.push((diagnostic.code, 0));
-                &mut self.said.last_mut().expect("the line above pushed one").1
-            }
-        };
-        *count += 1;
-        if *count <= KEPT_PER_CODE {
+        if self.count(diagnostic.code) {
             self.list.push(diagnostic);
         }
+    }
+
+    /// Adds one that takes time to make, such as a search for a near word; it is not made if it would not be kept.
+    pub fn push_with(&mut self, code: &'static str, make: impl FnOnce() -> Diagnostic) {
+        if self.count(code) {
+            self.list.push(make());
+        }
+    }
+
+    /// Counts one of a code; gives whether it is kept.
+    fn count(&mut self, code: &'static str) -> bool {
+        let index = self.said.iter().position(|(known, _)| *known == code).unwrap_or_else(|| {
+            self.said.push((code, 0));
+            self.said.len() - 1
+        });
+        self.said[index].1 += 1;
+        self.said[index].1 <= KEPT_PER_CODE
     }
 
     /// All of them in the order of the file; what is about the whole comes last. Repetitions are capped, with a count.

@@ -28,7 +28,9 @@ impl Sources {
             Ok(text) => (text, false),
             Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
         };
-        let known = self.files.iter().position(|file| file.path == path && *file.text == *text);
+        // Compared as bytes: comparing paths takes them apart, and a file may be included thousands of times.
+        let same = |file: &Source| file.path.as_os_str() == path.as_os_str() && *file.text == *text;
+        let known = self.files.iter().position(same);
         let index = known.unwrap_or_else(|| {
             self.files.push(Source { path: path.to_owned(), text: text.into(), lossy });
             self.files.len() - 1

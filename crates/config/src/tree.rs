@@ -12,8 +12,8 @@ pub(crate) use build::Builder;
 
 /// A place in a source file: where a word stands, for a diagnostic.
 ///
-/// A word that came out of a `$NAME` keeps the place of the reference, so that an error points at what the reader of
-/// the file sees.
+/// A word that came out of a `$NAME` has the place of the reference, so that an error points at what the reader of the
+/// file sees. A line out of a value of several lines has its own place in the definition: there it is to be mended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// Which file: an index into [`crate::source::Sources`].

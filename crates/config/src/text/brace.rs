@@ -19,6 +19,7 @@ pub(crate) fn split(text: &str, mut part: impl FnMut(Part)) {
     let bytes = text.as_bytes();
     let mut from = 0;
     let mut at = 0;
+    let mut closes = true;
     while at < bytes.len() {
         match bytes[at] {
             b'"' => {
@@ -28,9 +29,10 @@ pub(crate) fn split(text: &str, mut part: impl FnMut(Part)) {
             }
             b'\\' => at += 1,
             b'$' if bytes.get(at + 1) == Some(&b'{') => {
-                if let Some(length) = text[at..].find('}') {
-                    at += length;
-                }
+                // Looked for once only: a line of nothing but `${` must not take the square of its length.
+                let close = if closes { text[at..].find('}') } else { None };
+                closes = close.is_some();
+                at += close.unwrap_or(0);
             }
             brace @ (b'{' | b'}') => {
                 trimmed(text, from, at, &mut part);

@@ -82,6 +82,9 @@ impl std::ops::BitOr for Checks {
 /// Braces may make this many alternatives of one pattern.
 const MOST_ALTERNATIVES: usize = 1_000;
 
+/// A pattern may have this many braces.
+const MOST_BRACES: usize = 64;
+
 /// One pattern may match this many files.
 const MOST_MATCHES: usize = 10_000;
 
@@ -98,6 +101,9 @@ pub(crate) struct Found {
 
 /// Finds the files of an include pattern, relative to `directory`. An error is a pattern that cannot be one.
 pub(crate) fn find(pattern: &str, directory: &Path) -> Result<Vec<Found>, String> {
+    if pattern.matches('{').count() > MOST_BRACES {
+        return Err(format!("more than {MOST_BRACES} braces"));
+    }
     let mut alternatives = Vec::new();
     alternatives_of(pattern, &mut alternatives)?;
     alternatives

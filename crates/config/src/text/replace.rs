@@ -12,6 +12,9 @@ pub(crate) const LONGEST: usize = 64 * 1024;
 /// Values may be nested this deep.
 const DEEPEST: usize = 64;
 
+/// A reference is not longer than this: `${_RANDOM 1 100}` is a long one.
+const LONGEST_REFERENCE: usize = 1024;
+
 /// One line may look up this many names: values that double at every level and end in nothing take for ever, too.
 const MOST_STEPS: usize = 10_000;
 
@@ -73,7 +76,7 @@ pub(crate) fn replace(
 ) -> Option<Replaced> {
     let text: &str = &line.text;
     let mut composer = Composer::new(line);
-    let mut replacer = Replacer { world, rest: Vec::new(), stack: Vec::new(), steps: 0 };
+    let mut replacer = Replacer { world, rest: Vec::new(), stack: Vec::new(), depth: 0, steps: 0 };
     let mut changed = false;
     let mut from = 0;
     let mut at = 0;
@@ -132,7 +135,7 @@ fn reference(text: &str) -> Option<Reference<'_>> {
     let after = &text[1..];
     if let Some(inside) = after.strip_prefix('{') {
         let mut depth = 0_usize;
-        for (at, byte) in inside.bytes().enumerate() {
+        for (at, byte) in inside.bytes().enumerate().take(LONGEST_REFERENCE) {
             match byte {
                 b'{' => depth += 1,
                 b'}' if depth == 0 => {
@@ -157,7 +160,10 @@ fn reference(text: &str) -> Option<Reference<'_>> {
 struct Replacer<'world, 'a> {
     world: &'world mut World<'a>,
     rest: Vec<(String, Rc<[Line<'static>]>)>,
+    /// The names whose values are being appended, the innermost last.
     stack: Vec<String>,
+    /// How many references are being worked out: names in names in braces, too.
+    depth: usize,
     steps: usize,
 }
 
@@ -169,6 +175,21 @@ impl Replacer<'_, '_> {
         if self.steps > MOST_STEPS {
             return Err(TroubleKind::TooLong);
         }
+        if self.depth >= DEEPEST {
+            return Err(TroubleKind::TooDeep);
+        }
+        self.depth += 1;
+        let result = self.append_reference(reference, last, out);
+        self.depth -= 1;
+        result
+    }
+
+    fn append_reference(
+        &mut self,
+        reference: &Reference<'_>,
+        last: bool,
+        out: &mut String,
+    ) -> Result<(), TroubleKind> {
         let expanded;
         let inner = if reference.braced && reference.inner.contains('$') {
             let mut text = String::new();
@@ -207,9 +228,6 @@ impl Replacer<'_, '_> {
         }
         if self.stack.iter().any(|outer| outer == name) {
             return Err(TroubleKind::SelfReference(name.to_owned()));
-        }
-        if self.stack.len() >= DEEPEST {
-            return Err(TroubleKind::TooDeep);
         }
         if let Some(rest) = &value.rest {
             self.rest.push((name.to_owned(), Rc::clone(rest)));

@@ -11,6 +11,9 @@ use crate::text::Receiver;
 use crate::text::line::Line;
 use crate::text::words;
 
+/// Blocks may be nested this deep; the language needs five levels.
+const DEEPEST: usize = 64;
+
 /// A tree under construction.
 #[derive(Debug, Default)]
 pub(crate) struct Builder {
@@ -20,6 +23,8 @@ pub(crate) struct Builder {
     open: Vec<Open>,
     /// What was read last, while a `{` may still follow.
     pending: Pending,
+    /// How many blocks deeper than [`DEEPEST`] are open; what is in them is left out.
+    beyond: usize,
     /// A block that was closed by a `}` which stands under an outer one.
     suspicion: Option<Suspicion>,
 }
@@ -133,7 +138,7 @@ impl Builder {
     fn report_unknown(&self, statement: &Statement, with_block: bool, diagnostics: &mut Diagnostics) {
         if let Some(block) = self.block() {
             let path: Vec<&str> = self.open.iter().map(|open| open.word.as_str()).collect();
-            diagnostics.push(check::unknown(statement, block, &path, with_block));
+            diagnostics.push_with("unknown-keyword", || check::unknown(statement, block, &path, with_block));
         }
     }
 
@@ -242,6 +247,9 @@ fn ordinary(line: &Line<'_>, from: usize, to: usize) -> Statement {
 
 impl Receiver for Builder {
     fn text(&mut self, line: &Line<'_>, from: usize, to: usize, diagnostics: &mut Diagnostics) {
+        if self.beyond > 0 {
+            return;
+        }
         let word = check::first_word(&line.text[from..to]);
         // A forgotten `{`: what follows is known in the block that was announced, and not here.
         if let Pending::Opener(statement, inner) = &self.pending {
@@ -287,6 +295,14 @@ impl Receiver for Builder {
     }
 
     fn open(&mut self, span: Span, diagnostics: &mut Diagnostics) {
+        if self.open.len() >= DEEPEST {
+            if self.beyond == 0 {
+                let message = format!("blocks nested more than {DEEPEST} deep");
+                diagnostics.push(Diagnostic::error(Class::Complaint, "nested-too-deep", message).at(span));
+            }
+            self.beyond += 1;
+            return;
+        }
         let pending = match std::mem::take(&mut self.pending) {
             Pending::Line => match self.statements().pop() {
                 Some(statement) => Pending::Unknown(statement),
@@ -349,6 +365,10 @@ impl Receiver for Builder {
     }
 
     fn close(&mut self, span: Span, diagnostics: &mut Diagnostics) {
+        if self.beyond > 0 {
+            self.beyond -= 1;
+            return;
+        }
         self.settle(diagnostics);
         let Some(open) = self.open.pop() else {
             diagnostics.push(
