@@ -3,8 +3,8 @@
 //! Its source of truth for keepalived's own words is `reference/keywords.tsv` (keepalived 2.4.3); a test compares the
 //! two row by row. Usage, default and meaning are the reference's words; [`Shape`] is the typed form of the usage.
 //!
-//! The tables: [`root`], [`global`], [`instance`], [`tracking`], [`bfd`], [`server`], [`checkers`], the lines of
-//! [`lines`], our own words in [`ours`], and the words of the past in [`history`].
+//! The tables: `root`, `global`, `instance`, `tracking`, `bfd`, `server`, `checkers`, the lines of
+//! `lines`, our own words in `ours`, and the words of the past in `history`.
 
 mod bfd;
 mod checkers;

@@ -1,15 +1,15 @@
 //! TEXT: the lines of a configuration, through the pipeline of keepalived's language, in its order.
 //!
-//! 1. Comments (module [`comment`]): `#` and `!`.
-//! 2. Conditions ([`condition`]): `@id`.
-//! 3. Definitions ([`definition`]): `$NAME=`.
-//! 4. Repetitions ([`sequence`]): `~SEQ`, `~LST`.
-//! 5. Parameters ([`replace`]): `$NAME`, `${NAME}`.
-//! 6. Files ([`include`]).
-//! 7. Blocks ([`brace`]).
-//! 8. Words ([`words`]): done by the receiver, since it depends on the keyword.
+//! 1. Comments (module `comment`): `#` and `!`.
+//! 2. Conditions (`condition`): `@id`.
+//! 3. Definitions (`definition`): `$NAME=`.
+//! 4. Repetitions (`sequence`): `~SEQ`, `~LST`.
+//! 5. Parameters (`replace`): `$NAME`, `${NAME}`.
+//! 6. Files (`include`).
+//! 7. Blocks (`brace`).
+//! 8. Words (`words`): done by the receiver, since it depends on the keyword.
 //!
-//! The module [`reader`] takes every line through them.
+//! The module `reader` takes every line through them.
 //!
 //! Everything is bounded: depth, length of a line, number of lines, and the work they make: twice the text takes twice
 //! the time. The bounds are far above what real files need, and reaching one is a diagnostic.
