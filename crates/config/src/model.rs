@@ -61,6 +61,8 @@ pub struct ProcessSettings {
     pub receive_buffer: Option<u32>,
     /// `umask`.
     pub umask: Option<u32>,
+    /// `set_supplementary_groups`: scripts have all groups of their user.
+    pub supplementary_groups: bool,
     /// `reload_check_config`.
     pub reload_check_config: bool,
     /// `@mainstay realtime on|off|PRIORITY`; `None` when not said.

@@ -285,6 +285,10 @@ fn scripts(lowering: &mut Lowering<'_>, statement: &Statement) -> bool {
             }
         }
         "enable_script_security" => lowering.commands.secure = true,
+        "set_supplementary_groups" => {
+            lowering.model.process.supplementary_groups =
+                switch(&mut lowering.report, statement).unwrap_or(false);
+        }
         "use_symlink_paths" => {
             lowering.commands.keep_links = switch(&mut lowering.report, statement).unwrap_or(false);
         }

@@ -97,9 +97,8 @@ fn instead(keyword: &str) -> Option<&'static str> {
         "enable_dbus" | "dbus_service_name" | "dbus_no_interface_name" => "there is no D-Bus service",
         "reload_time_file" | "reload_repeat" | "reload_file" => "a reload comes with SIGHUP only",
         "state_dump_file" | "stats_dump_file" | "json_dump_file" | "json_version" | "data_use_instance" => {
-            "no state is written to files"
+            "SIGUSR1 and SIGUSR2 write keepalived.data and keepalived.stats to $TMPDIR or /tmp"
         }
-        "set_supplementary_groups" => "scripts have their user's primary group only",
         "fifo_write_vrrp_states_on_reload" => "only changes are written",
         _ => return None,
     })

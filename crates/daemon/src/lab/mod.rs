@@ -22,7 +22,7 @@
 //! ```
 //!
 //! Everything is blocking and from the standard library; programs that come with every Debian (`ip`, `sh`, `find`) do
-//! the rest. When a lab is dropped, or its process dies in whatever way, a [guard](guard) kills what still runs in it.
+//! the rest. When a lab is dropped, or its process dies in whatever way, a [guard] kills what still runs in it.
 
 pub mod capture;
 pub mod daemon;

@@ -13,7 +13,7 @@ use mainstay_system::process::SpawnError;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::command::{self, Job};
+use super::command::{self, Groups, Job};
 
 /// Between TERM and KILL.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -27,6 +27,7 @@ pub struct Runs<Key> {
     live: BTreeMap<i32, Run<Key>>,
     /// Pipes whose program has ended but which a descendant still writes to: it would die of a closed pipe.
     orphaned: Vec<File>,
+    groups: Groups,
 }
 
 #[derive(Debug)]
@@ -66,11 +67,16 @@ pub struct Ended<Key> {
 
 impl<Key> Default for Runs<Key> {
     fn default() -> Self {
-        Self { live: BTreeMap::new(), orphaned: Vec::new() }
+        Self { live: BTreeMap::new(), orphaned: Vec::new(), groups: Groups::default() }
     }
 }
 
 impl<Key: PartialEq> Runs<Key> {
+    /// Which groups programs have that are started from now on.
+    pub fn set_groups(&mut self, groups: Groups) {
+        self.groups = groups;
+    }
+
     /// Starts a job; after `limit` the ladder begins.
     ///
     /// # Errors
@@ -82,7 +88,7 @@ impl<Key: PartialEq> Runs<Key> {
         limit: Option<Duration>,
         now: Instant,
     ) -> Result<(), SpawnError> {
-        let started = command::spawn(job)?;
+        let started = command::spawn(job, self.groups)?;
         let run = Run {
             key,
             title: job.title(),

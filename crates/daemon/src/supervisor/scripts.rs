@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use mainstay_config::model::{Command, Model, ScriptProbe, TimedCommand};
+use mainstay_config::model::{Command, Model, ProcessSettings, ScriptProbe, TimedCommand};
 use mainstay_core::router::{Notification, NotifyObject, ScriptOutcome};
 use mainstay_core::track::describe_outcome;
 use mainstay_system::process::Spawn;
@@ -16,7 +16,7 @@ use nix::fcntl::OFlag;
 use nix::unistd::Pid;
 
 use super::child::OURSELVES;
-use super::command::Job;
+use super::command::{Groups, Job};
 use super::notify::NotifyQueues;
 use super::runs::{Ended, Runs};
 
@@ -58,6 +58,11 @@ pub struct TrackingResult {
 }
 
 impl Scripts {
+    /// Follows the settings of a configuration for everything started from now on.
+    pub fn follow(&mut self, settings: &ProcessSettings) {
+        self.runs.set_groups(if settings.supplementary_groups { Groups::All } else { Groups::Primary });
+    }
+
     /// Runs a tracking script once; its result may be there at once. Nothing happens while its last run is alive: that
     /// run's result is the answer.
     pub fn track(&mut self, model: &Model, name: &str, now: Instant) -> Option<TrackingResult> {

@@ -102,6 +102,7 @@ fn start(options: DaemonOptions) -> Result<Supervisor, Failed> {
         last_report: 0,
         _pid_file: pid_file,
     };
+    supervisor.scripts.follow(&supervisor.model.process);
     if let Some(script) = &supervisor.model.startup_script {
         supervisor.scripts.start_once(script, now);
     }
@@ -163,6 +164,7 @@ impl Supervisor {
 
     /// Another configuration is in force: watches what it wants watched.
     pub(super) fn follow_model(&mut self, now: Instant) {
+        self.scripts.follow(&self.model.process);
         for fifo in self.fifos.follow(&self.model.fifos) {
             if let Some(reader) = &fifo.script {
                 self.scripts.start_fifo_reader(reader, &fifo.path, now);
