@@ -153,10 +153,12 @@ fn a_vrid_out_of_range_is_as_none() {
 }
 
 #[test]
-fn an_instance_on_an_unknown_interface_is_left_out() {
+fn an_instance_on_an_unknown_interface_waits_for_it_and_the_others_run() {
     let text = simple("A", 1).replace("eth0", "eth9") + &simple("B", 2);
     let lowered = lower(&text).says(["unknown-interface"]);
-    assert_eq!(lowered.instance().name, "B");
+    let instances = &lowered.model.router.instances;
+    assert_eq!(instances.iter().map(|instance| instance.name.as_str()).collect::<Vec<_>>(), ["A", "B"]);
+    assert_eq!(instances[0].interface.as_deref(), Some("eth9"));
 }
 
 #[test]

@@ -32,13 +32,14 @@ pub(super) fn interface(lowering: &mut Lowering<'_>, draft: &Draft) -> Option<Op
             .because("no other router can be reached through it; the instance is left out");
         return None;
     }
-    lowering
-        .interface_exists(
-            word,
-            &format!("`{name}`"),
-            "the instance is left out; keepalived would not start at all",
-        )
-        .then(|| Some(word.text.clone()))
+    // DIFFERS: keepalived does not start, unless `dynamic_interfaces` is set, and leaves it to the service manager to
+    // try again. At boot the interface may be a second late: the instance waits for it, the others run.
+    lowering.interface_exists(
+        word,
+        &format!("`{name}`"),
+        "the instance is in FAULT until it appears; keepalived would not start at all",
+    );
+    Some(Some(word.text.clone()))
 }
 
 /// The family of the first virtual address decides, else peers and source, else IPv4.
