@@ -3,6 +3,8 @@
 //! The lock, not the number in the file, says whether somebody runs: the kernel releases it with the last descriptor, so
 //! a file left by a crash is taken over at once. It is keepalived's kind of lock (open file description), so Mainstay
 //! and keepalived keep each other out too.
+//!
+//! DIFFERS: a second start ends with status 1; keepalived's ends with 0, and whoever started it believes that it runs.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write};

@@ -12,6 +12,8 @@
 //!
 //! One thread and one `poll`. It decides nothing about VRRP: it reads the configuration, keeps the other two alive, runs
 //! every script, and carries facts. It listens to no network, and everything it waits for is bounded.
+//!
+//! TODO-correctness: if the supervisor itself is killed the children hand over, but nobody is left to run stop scripts.
 
 mod backoff;
 mod child;

@@ -1,6 +1,11 @@
 //! Reload is a transaction: read, check, hand over, and only when both children work by the new plan throw the old away.
 //!
 //! A file that cannot be used changes nothing. A second HUP during a reload is remembered, and one more reload follows.
+//!
+//! DIFFERS: keepalived takes whatever it can read, and ends where it would not have started.
+//!
+//! TODO-correctness: what belongs to a process rather than to the plan (scheduling, locked memory, titles, pid files, the
+//! network namespace) stays as it was at the start; the log does not say so.
 
 use std::time::{Duration, Instant};
 
