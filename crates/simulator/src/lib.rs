@@ -19,6 +19,7 @@ pub mod kernel;
 pub mod moment;
 pub mod network;
 pub mod node;
+pub mod oracle;
 pub mod peer;
 pub mod random;
 pub mod scenario;

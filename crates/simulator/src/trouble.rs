@@ -190,7 +190,7 @@ impl World {
         }
         node.loop_delay = loop_delay;
         node.kernel_delay = kernel_delay;
-        // What the other implementations do about a refusal was not observed, so it is not modelled.
+        // What the other implementations do about refusals and lost events was not observed: not modelled.
         node.kernel.refuses = has(Fault::Refusal(id)) && node.kind == Kind::Mainstay;
         node.kernel.refuses_to_send = has(Fault::SendRefusal(id));
         if node.paused == 0 {
@@ -199,7 +199,7 @@ impl World {
         let carrier = !has(Fault::Carrier(id));
         let carrier_changed = std::mem::replace(&mut node.kernel.carrier, carrier) != carrier;
         let link = node.kernel.link();
-        let loses = has(Fault::LostEvents(id));
+        let loses = has(Fault::LostEvents(id)) && node.kind == Kind::Mainstay;
         let lost_before = std::mem::replace(&mut node.kernel.loses_events, loses);
         self.set_timer(id);
         if carrier_changed {
