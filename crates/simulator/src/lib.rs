@@ -11,6 +11,7 @@
 pub mod daemon;
 mod delivery;
 pub mod draw;
+pub mod explore;
 pub mod fault;
 pub mod frame;
 pub mod host;

@@ -9,11 +9,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Parser;
 use mainstay_simulator::draw;
+use mainstay_simulator::explore::{Scope, explore};
 use mainstay_simulator::fault::Cause;
 use mainstay_simulator::shrink::shrink;
 use mainstay_simulator::story::{self, Story};
 use mainstay_simulator::trace::Mode;
 use mainstay_simulator::world::{Outcome, World};
+
+/// An exhaustive search gives up above this.
+const MOST_STATES: usize = 4_000_000;
 
 /// Simulated LANs of Mainstay nodes, with everything that may go wrong.
 #[derive(Debug, Parser)]
@@ -36,6 +40,12 @@ struct Arguments {
     /// Go on after a failing seed.
     #[arg(long)]
     keep_going: bool,
+    /// Instead of seeds, explore everything that two or three nodes can do with this many faults.
+    #[arg(long, value_name = "FAULTS")]
+    exhaustive: Option<u8>,
+    /// Nodes to explore.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=3))]
+    nodes: u8,
     /// Stories to run instead of seeds.
     stories: Vec<PathBuf>,
 }
@@ -61,6 +71,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
         print_violations(&outcome);
         print_dual(&outcome.dual);
         return Ok(outcome.violations.is_empty());
+    }
+    if let Some(faults) = arguments.exhaustive {
+        return Ok(run_exhaustively(usize::from(arguments.nodes), faults));
     }
     if arguments.stories.is_empty() {
         return Ok(run_seeds(arguments));
@@ -117,6 +130,26 @@ fn run_seeds(arguments: &Arguments) -> bool {
     );
     print_dual(&dual);
     failed == 0
+}
+
+fn run_exhaustively(nodes: usize, faults: u8) -> bool {
+    let mut good = true;
+    for preempt in [true, false] {
+        let start = Instant::now();
+        let explored = explore(Scope { nodes, faults, preempt }, MOST_STATES);
+        println!(
+            "{nodes} nodes, {faults} faults, {}: {} states, {} steps, {:.1} s",
+            if preempt { "preempt" } else { "nopreempt" },
+            explored.states,
+            explored.steps,
+            start.elapsed().as_secs_f64()
+        );
+        if let Some(violation) = explored.violation {
+            println!("{violation}");
+            good = false;
+        }
+    }
+    good
 }
 
 fn print_violations(outcome: &Outcome) {

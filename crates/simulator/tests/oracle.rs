@@ -126,7 +126,10 @@ fn feed(real: &mut Real, now_us: u64, advert: Advert, version2: bool, random: &m
         }
         _ => payload.truncate(random.index(payload.len())),
     }
-    real.step(now_us, Input::PacketReceived(Packet { link: INDEX, source, destination, ttl, payload: &payload }));
+    real.step(
+        now_us,
+        Input::PacketReceived(Packet { link: INDEX, source, destination, ttl, payload: &payload }),
+    );
     !damaged
 }
 
@@ -136,7 +139,8 @@ fn run(seed: u64) {
     let mut now_us = 0;
     for turn in 0..60 {
         // Mostly within a few intervals; never twice so fast that an answer is withheld as a flood.
-        let pause = oracle.interval_us / 4 + random.below(oracle.interval_us * if turn % 7 == 0 { 8 } else { 2 });
+        let pause =
+            oracle.interval_us / 4 + random.below(oracle.interval_us * if turn % 7 == 0 { 8 } else { 2 });
         now_us += pause;
         oracle.advance(now_us);
         real.advance(now_us);
@@ -144,7 +148,11 @@ fn run(seed: u64) {
         if feed(&mut real, now_us, advert, oracle.version2, &mut random) {
             oracle.step(now_us, Event::Advert(advert));
         }
-        assert_eq!(real.state(), oracle.state(), "seed {seed}, turn {turn}, {now_us} us, {advert:?}\n{oracle:?}");
+        assert_eq!(
+            real.state(),
+            oracle.state(),
+            "seed {seed}, turn {turn}, {now_us} us, {advert:?}\n{oracle:?}"
+        );
         assert_eq!(real.sent, oracle.sent, "seed {seed}, turn {turn}, {now_us} us, {advert:?}");
     }
     oracle.step(now_us, Event::Shutdown);

@@ -24,7 +24,7 @@ pub struct Announcement {
 }
 
 /// The queues.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Announcer {
     /// Limits that are shared or apply to one named link.
     named: Vec<(Vec<String>, Duration, Duration)>,
@@ -39,7 +39,7 @@ enum Lane {
     Link(LinkIndex),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Queue {
     interval: Duration,
     next: Instant,

@@ -12,7 +12,7 @@ use core::cmp::Reverse;
 use crate::time::Instant;
 
 /// The index.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Deadlines {
     heap: BinaryHeap<Reverse<(Instant, usize)>>,
     hinted: Vec<Option<Instant>>,

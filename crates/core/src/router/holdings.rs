@@ -36,7 +36,7 @@ impl Entries {
 }
 
 /// Who holds what, as counts.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Holdings {
     addresses: BTreeMap<(String, IpAddr), Held>,
     routes: BTreeMap<Arc<Route>, u32>,
@@ -45,7 +45,7 @@ pub struct Holdings {
     expected: BTreeMap<(LinkIndex, IpAddr), u32>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Held {
     address: Arc<InterfaceAddress>,
     holders: u32,

@@ -11,7 +11,7 @@ use crate::address::{Family, LinkIndex};
 use crate::time::Instant;
 
 /// Links by index, with what is believed of them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Kernel {
     links: BTreeMap<LinkIndex, KnownLink>,
     names: BTreeMap<String, LinkIndex>,
@@ -19,7 +19,7 @@ pub struct Kernel {
 }
 
 /// One link.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct KnownLink {
     /// As the kernel last described it.
     pub link: Link,

@@ -43,12 +43,12 @@ pub struct Key {
 }
 
 /// The memory of what was told when.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Limits {
     told: BTreeMap<Key, Told>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Told {
     quiet_until: Instant,
     suppressed: u64,

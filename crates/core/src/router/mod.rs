@@ -62,7 +62,7 @@ use crate::vrrp::Instance;
 use crate::vrrp::instance::{Fact, Wish};
 
 /// One node's routers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Router {
     settings: Settings,
     instances: Vec<Instance>,
@@ -106,7 +106,7 @@ pub struct Router {
 struct FileValue(i64);
 
 /// A sync group.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Group {
     plan: SyncGroupPlan,
     members: Vec<usize>,

@@ -49,7 +49,7 @@ use crate::time::{Duration, Instant};
 const LOWERED_OWNER: u8 = 254;
 
 /// One virtual router.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Instance {
     /// What it was asked to be.
     pub plan: InstancePlan,
@@ -74,7 +74,7 @@ pub struct Instance {
 }
 
 /// State with the timers that live in it. There is no other place for a timer, so none can outlive its state.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Machine {
     Init,
     Backup {

@@ -14,7 +14,7 @@ use crate::vrrp::timers;
 const ANSWERS_PER_INTERVAL: u8 = 8;
 
 /// What a master keeps in mind.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Mastership {
     pub(super) adver_timer: Instant,
     pub(super) announcements: Schedule,

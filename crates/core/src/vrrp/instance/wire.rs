@@ -10,7 +10,7 @@ use crate::router::plan::{Destination, InstancePlan};
 use crate::vrrp::packet;
 
 /// Messages ready to be sent, one a destination; rebuilt when anything in them changes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Wire {
     pub(super) priority: Option<u8>,
     pub(super) messages: Vec<(IpAddr, Arc<[u8]>)>,
