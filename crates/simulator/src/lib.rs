@@ -8,6 +8,7 @@
 //! Read in this order: [`scenario`], [`fault`], [`draw`], [`story`] (what is simulated); [`world`], [`node`],
 //! [`daemon`] and the modules beside them (how); [`judge`], [`settle`] (what is demanded).
 
+pub mod compare;
 pub mod daemon;
 mod delivery;
 pub mod draw;
@@ -26,6 +27,7 @@ pub mod random;
 pub mod scenario;
 pub mod settle;
 pub mod shrink;
+pub mod stories;
 pub mod story;
 pub mod trace;
 mod trouble;

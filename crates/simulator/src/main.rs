@@ -6,15 +6,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use mainstay_simulator::draw;
+use mainstay_simulator::compare::compare;
 use mainstay_simulator::explore::{Scope, explore};
 use mainstay_simulator::fault::Cause;
 use mainstay_simulator::shrink::shrink;
-use mainstay_simulator::story::{self, Story};
+use mainstay_simulator::story;
 use mainstay_simulator::trace::Mode;
 use mainstay_simulator::world::{Outcome, World};
+use mainstay_simulator::{draw, stories};
 
 /// An exhaustive search gives up above this.
 const MOST_STATES: usize = 4_000_000;
@@ -46,6 +47,9 @@ struct Arguments {
     /// Nodes to explore.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=3))]
     nodes: u8,
+    /// Run the stories, the comparison with the RFC's table and the small exhaustive search before the seeds.
+    #[arg(long)]
+    everything: bool,
     /// Stories to run instead of seeds.
     stories: Vec<PathBuf>,
 }
@@ -75,20 +79,31 @@ fn run(arguments: &Arguments) -> Result<bool> {
     if let Some(faults) = arguments.exhaustive {
         return Ok(run_exhaustively(usize::from(arguments.nodes), faults));
     }
+    if arguments.everything {
+        return run_everything(arguments);
+    }
     if arguments.stories.is_empty() {
         return Ok(run_seeds(arguments));
     }
-    let mut good = true;
     for path in &arguments.stories {
-        let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
-        let story = Story::read(&text).with_context(|| format!("{}", path.display()))?;
-        let outcome = World::new(story.scenario, mode).run();
-        println!("{}: {} events, hash {:016x}", path.display(), outcome.events, outcome.hash);
-        print_violations(&outcome);
-        print_dual(&outcome.dual);
-        good &= outcome.violations.is_empty();
+        stories::play(path, mode)?;
     }
-    Ok(good)
+    Ok(true)
+}
+
+/// Everything there is, each for a short while: what a mutant has to survive.
+fn run_everything(arguments: &Arguments) -> Result<bool> {
+    for path in stories::all() {
+        stories::play(&path, Mode::Silent).context("story")?;
+    }
+    for seed in 0..1000 {
+        compare(seed).context("the table of the RFC")?;
+    }
+    for preempt in [true, false] {
+        let explored = explore(Scope { nodes: 2, faults: 1, preempt }, MOST_STATES);
+        ensure!(explored.violation.is_none(), "exhaustive: {}", explored.violation.unwrap_or_default());
+    }
+    Ok(run_seeds(arguments))
 }
 
 fn run_seeds(arguments: &Arguments) -> bool {

@@ -19,14 +19,17 @@ use std::fmt::Write as _;
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use mainstay_core::address::Family;
 use mainstay_core::router::State;
 use mainstay_core::router::plan::{Preempt, Version};
 
 use crate::daemon::name;
 use crate::fault::{Change, Fault, Memory, NodeId, PausedClock, Timed};
+use crate::moment::Moment;
 use crate::scenario::{Kind, NodeSpec, Scenario};
+use crate::trace::Mode;
+use crate::world::{Outcome, World};
 
 /// A scenario and what is expected of it besides the rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +71,44 @@ impl Story {
             bail!("something befalls a node that does not exist");
         }
         Ok(story)
+    }
+
+    /// Runs the story.
+    ///
+    /// # Errors
+    /// What did not come out as told, or the rule that was broken.
+    pub fn play(&self, mode: Mode) -> Result<Outcome> {
+        let mut world = World::new(self.scenario.clone(), mode);
+        let mut moments = self.expectations.clone();
+        moments.sort_by_key(|expectation| match expectation {
+            Expectation::State(at, ..) => *at,
+            Expectation::DualAtMost(_) | Expectation::DualAtLeast(_) => Duration::MAX,
+        });
+        for expectation in moments {
+            if let Expectation::State(at, node, expected) = expectation {
+                world.run_until(Moment(0) + at);
+                let state = world.nodes[node].brain.as_ref().and_then(|brain| brain.state(0));
+                let state = state.map(|(state, _)| state);
+                ensure!(state == Some(expected), "at {at:?} {} is {state:?}, not {expected}", name(node));
+            }
+        }
+        let outcome = world.run();
+        if let Some(violation) = outcome.violations.first() {
+            bail!("{} {}: {}", violation.at, violation.rule, violation.what);
+        }
+        let dual: Duration = outcome.dual.values().sum();
+        for expectation in &self.expectations {
+            match expectation {
+                Expectation::DualAtMost(most) => {
+                    ensure!(dual <= *most, "two holders for {dual:?}, not at most {most:?}");
+                }
+                Expectation::DualAtLeast(least) => {
+                    ensure!(dual >= *least, "two holders for {dual:?}, not at least {least:?}");
+                }
+                Expectation::State(..) => {}
+            }
+        }
+        Ok(outcome)
     }
 
     fn sentence(&mut self, words: &[&str]) -> Result<()> {
