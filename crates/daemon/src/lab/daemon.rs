@@ -16,8 +16,8 @@ use super::wait::wait_until;
 
 /// Where Debian's frr package puts its daemons.
 const FRR_FOLDER: &str = "/usr/lib/frr";
-/// zebra is ready in about a second on an idle machine.
-const ZEBRA_START_LIMIT: Duration = Duration::from_secs(15);
+/// FRR is ready in about a second on an idle machine.
+const FRR_START_LIMIT: Duration = Duration::from_secs(15);
 
 /// Which daemon to run, and with which flags.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ impl Program {
         Self::keepalived_like(std::env::var_os("KEEPALIVED").unwrap_or_else(|| "keepalived".into()).into())
     }
 
-    /// Debian's FRR. Its configuration is that of vrrpd; see [`Node::frr_address`] for the links it needs.
+    /// Debian's FRR. Its configuration is that of vrrpd; see [`Node::frr_addresses`] for the links it needs.
     #[must_use]
     pub fn frr() -> Self {
         Self { kind: Kind::Frr, path: FRR_FOLDER.into(), flags: Vec::new() }
@@ -105,8 +105,16 @@ impl Daemon {
         fs::write(&config_file, config).with_context(|| format!("write {}", config_file.display()))?;
         let zebra = node.spawn(&mut frr_command(&program.path, "zebra", &folder))?;
         let socket = folder.join("zserv.api");
-        wait_until("zebra opens its socket", ZEBRA_START_LIMIT, || socket.exists())?;
+        wait_until("zebra opens its socket", FRR_START_LIMIT, || socket.exists())?;
         let vrrpd = node.spawn(&mut frr_command(&program.path, "vrrpd", &folder))?;
+        wait_until("vrrpd starts a virtual router", FRR_START_LIMIT, || {
+            vrrpd.log().contains("Initialize -> ")
+        })?;
+        wait_until("zebra takes the carrier away", FRR_START_LIMIT, || {
+            zebra.log().contains("Setting protodown on")
+        })?;
+        // Absent when FRR is started for the second time.
+        let _ = node.namespace().command("nft", "delete table netdev asleep");
         Ok(Self { processes: vec![vrrpd, zebra], config: config_file })
     }
 
@@ -114,6 +122,16 @@ impl Daemon {
     #[must_use]
     pub fn process(&mut self) -> &mut Process {
         &mut self.processes[0]
+    }
+
+    /// The process that speaks VRRP, by its pid file (of ours and of keepalived).
+    ///
+    /// # Errors
+    /// Fails if there is no such file yet.
+    pub fn vrrp_pid(&self) -> Result<u32> {
+        let file = self.config.with_extension("vrrp.pid");
+        let text = fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
+        text.trim().parse().with_context(|| format!("pid in {}", file.display()))
     }
 
     /// Everything it has printed so far.
@@ -178,24 +196,36 @@ fn frr_command(program_folder: &Path, daemon: &str, folder: &Path) -> Command {
 }
 
 impl Node {
-    /// Prepares a virtual address for FRR: a macvlan with the virtual router's MAC, which vrrpd finds by that MAC.
+    /// Prepares virtual addresses of one family for FRR: a macvlan with the virtual router's MAC, by which vrrpd finds
+    /// it. It hears nothing until FRR is [started](Node::start), so that it does not answer for addresses nobody has
+    /// taken yet; from then on vrrpd gives it a carrier as master and takes it away as backup.
     ///
     /// # Errors
-    /// Fails if the kernel refuses the macvlan or the address.
-    pub fn frr_address(&self, link: &str, vrid: u8, address: &str) -> Result<()> {
-        let version = if address.contains(':') { 6 } else { 4 };
-        let family = if version == 4 { 1 } else { 2 };
+    /// Fails if the kernel refuses the macvlan or an address.
+    pub fn frr_addresses(&self, link: &str, vrid: u8, addresses: &[&str]) -> Result<()> {
+        let (version, family) = if addresses.iter().any(|a| a.contains(':')) { (6, 2) } else { (4, 1) };
         let name = format!("vrrp{version}-{vrid}");
         let mac = format!("00:00:5e:00:{family:02x}:{vrid:02x}");
-        self.namespace()
-            .ip(&format!("link add {name} link {link} addrgenmode random type macvlan mode bridge"))?;
-        self.namespace().ip(&format!("link set {name} address {mac}"))?;
-        self.add_address(&name, address)?;
-        self.namespace().ip(&format!("link set {name} up"))?;
+        let namespace = self.namespace();
+        namespace.ip(&format!("link add {name} link {link} type macvlan mode bridge"))?;
+        namespace.ip(&format!("link set {name} address {mac} addrgenmode none"))?;
+        let hook = format!("{{ type filter hook ingress device {name} priority 0 ; policy drop ; }}");
+        namespace.command("nft", "add table netdev asleep")?;
+        namespace.command("nft", &format!("add chain netdev asleep arrival {hook}"))?;
+        if version == 6 {
+            // vrrpd's adverts come from here. The later node has the higher address, as everywhere in the lab.
+            self.add_address(&name, &format!("fe80::{}:0:0:1", self.number() - 1))?;
+        }
+        for address in addresses {
+            // Without a prefix: a second route to the LAN would have the kernel answer from either link.
+            let bare = address.split('/').next().unwrap_or(address);
+            self.add_address(&name, bare)?;
+        }
+        namespace.ip(&format!("link set {name} up"))?;
         // The address is the macvlan's alone: its parent must not answer for it.
         for scope in ["all", link, &name] {
-            self.namespace().sysctl(&format!("net.ipv4.conf.{scope}.arp_ignore"), "1")?;
+            namespace.sysctl(&format!("net.ipv4.conf.{scope}.arp_ignore"), "1")?;
         }
-        self.namespace().sysctl(&format!("net.ipv4.conf.{link}.ignore_routes_with_linkdown"), "1")
+        namespace.sysctl(&format!("net.ipv4.conf.{link}.ignore_routes_with_linkdown"), "1")
     }
 }

@@ -49,7 +49,7 @@ pub use watch::{AddressChange, AddressWatch};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -79,6 +79,8 @@ pub(crate) struct Inner {
     folder: PathBuf,
     hub: Namespace,
     started: AtomicU32,
+    nodes: AtomicU8,
+    tells_logs: AtomicBool,
 }
 
 impl Lab {
@@ -101,7 +103,14 @@ impl Lab {
         hub.sysctl("net.ipv6.conf.all.disable_ipv6", "1")?;
         hub.sysctl("net.ipv6.conf.default.disable_ipv6", "1")?;
         let lab = Self {
-            inner: Arc::new(Inner { guard: Mutex::new(guard), folder, hub, started: AtomicU32::new(0) }),
+            inner: Arc::new(Inner {
+                guard: Mutex::new(guard),
+                folder,
+                hub,
+                started: AtomicU32::new(0),
+                nodes: AtomicU8::new(0),
+                tells_logs: AtomicBool::new(false),
+            }),
         };
         lab.lan(LAN)?;
         Ok(lab)
@@ -164,6 +173,12 @@ impl Lab {
         self.inner.guard.lock().unwrap_or_else(PoisonError::into_inner).dismiss();
     }
 
+    /// Prints the end of every log when the lab is dropped, and not only after a panic. For tests that return their
+    /// failure: test runners show what was printed only if the test failed.
+    pub fn print_logs_at_end(&self) {
+        self.inner.tells_logs.store(true, Ordering::Relaxed);
+    }
+
     /// Gives the namespace of the bridges a name under `/run/netns`, so that it outlives this process.
     ///
     /// # Errors
@@ -179,6 +194,11 @@ impl Inner {
         self.guard.lock().unwrap_or_else(PoisonError::into_inner).watch(namespace.inode())
     }
 
+    /// The number of a new node, from 1.
+    fn count_node(&self) -> u8 {
+        self.nodes.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     /// A path in the lab's folder that nobody else gets.
     fn fresh_path(&self, stem: &str, ending: &str) -> PathBuf {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
@@ -189,7 +209,7 @@ impl Inner {
 impl Drop for Inner {
     /// When a test fails, the last words of every daemon are what one wants to read.
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if !std::thread::panicking() && !self.tells_logs.load(Ordering::Relaxed) {
             return;
         }
         let Ok(entries) = fs::read_dir(&self.folder) else { return };

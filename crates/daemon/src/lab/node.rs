@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use anyhow::{Context, Result};
 
@@ -18,6 +19,8 @@ use super::watch::AddressWatch;
 #[derive(Debug)]
 pub struct Node {
     name: String,
+    number: u8,
+    links: AtomicU8,
     namespace: Namespace,
     lab: Arc<Inner>,
 }
@@ -33,13 +36,20 @@ impl Node {
             namespace.sysctl(&format!("net.ipv6.conf.{scope}.keep_addr_on_down"), "1")?;
             namespace.sysctl(&format!("net.ipv4.conf.{scope}.rp_filter"), "0")?;
         }
-        Ok(Self { name: name.to_owned(), namespace, lab })
+        let number = lab.count_node();
+        Ok(Self { name: name.to_owned(), number, links: AtomicU8::new(0), namespace, lab })
     }
 
     /// The name it was given.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its number in the lab, from 1.
+    #[must_use]
+    pub fn number(&self) -> u8 {
+        self.number
     }
 
     /// Its namespace, for whatever this type has no word for.
@@ -50,12 +60,19 @@ impl Node {
 
     /// Plugs a new link into a bridge and gives it addresses.
     ///
+    /// Its MAC, and so its link-local address, tells the order in which nodes and links were made:
+    /// `02:00:00:00:LINK:NODE`, `fe80::ff:fe00:LINKNODE`. Of two nodes the later one has the higher address.
+    ///
     /// # Errors
     /// Fails if the kernel refuses the link or an address.
     pub fn plug(&self, link: &str, lan: &str, addresses: &[&str]) -> Result<()> {
         let port = self.port(link);
         let hub = self.lab.hub.path();
-        self.namespace.ip(&format!("link add {link} type veth peer name {port} netns {}", hub.display()))?;
+        let mac =
+            format!("02:00:00:00:{:02x}:{:02x}", self.links.fetch_add(1, Ordering::Relaxed), self.number);
+        let hub = hub.display();
+        self.namespace
+            .ip(&format!("link add {link} address {mac} type veth peer name {port} netns {hub}"))?;
         self.lab.hub.ip(&format!("link set {port} master {lan} up"))?;
         self.namespace.ip(&format!("link set {link} up"))?;
         for address in addresses {
@@ -113,15 +130,17 @@ impl Node {
         self.lab.hub.ip(&format!("link set {} up", self.port(link))).map(drop)
     }
 
-    /// Whether an address (without prefix length) is on a link that is in use. FRR leaves its addresses on a macvlan
-    /// and takes that macvlan's carrier away instead.
+    /// Whether an address (without prefix length) is here. FRR leaves its addresses on a macvlan named `vrrp...` all
+    /// the time and takes that macvlan's carrier away instead, so there it counts only with a carrier.
     #[must_use]
     pub fn holds(&self, address: &str) -> bool {
         let Ok(listing) = self.namespace.ip("-json address show") else { return false };
         let Ok(links) = serde_json::from_str::<Vec<serde_json::Value>>(&listing) else { return false };
         let wanted = address.parse::<IpAddr>().ok();
         links.iter().any(|link| {
-            let in_use = !matches!(link["operstate"].as_str(), Some("DOWN" | "LOWERLAYERDOWN"));
+            let of_frr = link["ifname"].as_str().is_some_and(|name| name.starts_with("vrrp"));
+            let flags = link["flags"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let in_use = !of_frr || flags.iter().any(|flag| flag == "LOWER_UP");
             let addresses = link["addr_info"].as_array().map(Vec::as_slice).unwrap_or_default();
             in_use && addresses.iter().any(|a| a["local"].as_str().and_then(|a| a.parse().ok()) == wanted)
         })
@@ -135,12 +154,34 @@ impl Node {
         addresses.filter_map(|a| a.split('/').next()).map(str::to_owned).collect()
     }
 
+    /// The link-local address of a link.
+    ///
+    /// # Errors
+    /// Fails if the link has none, as when it is down.
+    pub fn link_local(&self, link: &str) -> Result<IpAddr> {
+        let listing = self.namespace.ip(&format!("-6 -oneline address show dev {link} scope link"))?;
+        let address = listing.split_whitespace().nth(3).and_then(|a| a.split('/').next());
+        address.context("no link-local address")?.parse().context("read a link-local address")
+    }
+
     /// Starts a daemon with this configuration.
     ///
     /// # Errors
     /// Fails if the program is missing.
     pub fn start(&self, program: &Program, config: &str) -> Result<Daemon> {
         Daemon::start(self, program, config)
+    }
+
+    /// Every process that lives here.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
+        let here = format!("net:[{}]", self.namespace.inode());
+        let lives_here = |pid: &u32| {
+            std::fs::read_link(format!("/proc/{pid}/ns/net")).is_ok_and(|link| link.to_string_lossy() == here)
+        };
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter(lives_here).collect()
     }
 
     /// Starts any program here, in a process group of its own, what it prints going to a log file of the lab.
