@@ -1,0 +1,25 @@
+//! Real daemons with real sockets in real (if small) networks: pairs of Mainstay, keepalived and FRR.
+//!
+//! Needs the right to make network namespaces, and the Debian packages keepalived, frr, tcpdump and tshark; `cargo
+//! xtask test` sees to that. Read in this order: [`scene`] (the stage), [`takeover`] and [`matrix`] (what every pairing
+//! must do), then the files about one thing each.
+
+mod scene;
+
+mod takeover;
+
+mod matrix;
+
+mod tracking;
+
+mod notify;
+
+mod reload;
+
+mod crash;
+
+mod bad_packets;
+
+mod tutorials;
+
+mod lab_itself;
