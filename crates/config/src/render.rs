@@ -1,5 +1,6 @@
 //! Diagnostics for people and for machines, and the effective configuration.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -42,7 +43,7 @@ fn one(diagnostic: &Diagnostic, sources: &Sources, lines: &mut Lines<'_>, render
     if let Some((span, source, line)) = place {
         let mark = AnnotationKind::Primary.span(mark(span, line));
         let snippet =
-            Snippet::source(line).line_start(span.line as usize).path(source.path.to_string_lossy());
+            Snippet::source(masked(line)).line_start(span.line as usize).path(source.path.to_string_lossy());
         elements.push(snippet.annotation(mark).into());
     }
     if let Some(note) = &diagnostic.note {
@@ -53,6 +54,24 @@ fn one(diagnostic: &Diagnostic, sources: &Sources, lines: &mut Lines<'_>, render
     }
     let title = level.primary_title(&diagnostic.message).id(diagnostic.code);
     renderer.render(&[Group::with_title(title).elements(elements)])
+}
+
+/// The line with secrets behind `auth_pass`, `password` and `key ID` starred out, byte for byte, so that marks fit.
+fn masked(line: &str) -> Cow<'_, str> {
+    let words = || line.split_ascii_whitespace();
+    let Some((place, visible)) = words().enumerate().find_map(|(place, word)| match word {
+        "auth_pass" | "password" => Some((place, 1)),
+        "key" => Some((place, 2)),
+        _ => None,
+    }) else {
+        return Cow::Borrowed(line);
+    };
+    let Some(secret) = words().nth(place + visible) else { return Cow::Borrowed(line) };
+    // A word of the line is a part of its memory.
+    let from = secret.as_ptr() as usize - line.as_ptr() as usize;
+    let rest =
+        line[from..].bytes().map(|byte| if byte.is_ascii_whitespace() { char::from(byte) } else { '*' });
+    Cow::Owned(line[..from].chars().chain(rest).collect())
 }
 
 /// The bytes of the line to mark, inside the line and between characters.

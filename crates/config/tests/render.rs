@@ -147,3 +147,11 @@ fn a_comment_sign_keeps_its_backslash_in_the_effective_configuration() {
         "global_defs {\n    router_id a\\#b\n    notification_email {\n        \"x # y\"\n    }\n}\n"
     );
 }
+
+#[test]
+fn a_misplaced_password_is_not_shown() {
+    let tree = read("vrrp_instance A {\n    auth_pass hünter2\n    key 7 hex:00ff\n}\n");
+    let text = human(&tree.diagnostics, &tree.sources, false);
+    assert!(text.contains("auth_pass ********\n") && text.contains("key 7 ********\n"), "{text}");
+    assert!(!text.contains("nter2") && !text.contains("00ff"), "{text}");
+}
