@@ -135,7 +135,8 @@ fn has_word(line: &str, word: &str) -> bool {
 
 /// A line of code without its comment and without what stands between quotes.
 fn code_of(line: &str) -> String {
-    let outside_quotes: String = line.split('"').step_by(2).collect::<Vec<_>>().join("\"\"");
+    let outside_quotes: String =
+        line.replace("\\\"", "").split('"').step_by(2).collect::<Vec<_>>().join("\"\"");
     outside_quotes.split("//").next().unwrap_or_default().to_owned()
 }
 
