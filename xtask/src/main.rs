@@ -1,7 +1,7 @@
 //! The project's own chores: `cargo xtask test | tidy | fuzz | bench | ci`.
 //!
 //! `cargo xtask test` is the one command of the README. It looks at what the machine has ([`machine`]), runs one
-//! [`steps`] after the other as listed in [`test`], and ends with a table and a line that says how many checks passed.
+//! [`steps`] after the other as listed in [`mod@test`], and ends with a table and a line that says how many checks passed.
 
 mod fuzz;
 mod machine;
