@@ -4,12 +4,13 @@
 //!
 //! DIFFERS: keepalived takes whatever it can read, and ends where it would not have started.
 //!
-//! TODO-correctness: what belongs to a process rather than to the plan (scheduling, locked memory, titles, pid files, the
-//! network namespace) stays as it was at the start; the log does not say so.
+//! What belongs to a process rather than to the plan (scheduling, locked memory, titles, pid files, the network
+//! namespace) stays as it was at the start, as most of it does in keepalived; the log says so.
 
 use std::time::{Duration, Instant};
 
 use mainstay_config::Model;
+use mainstay_config::model::ProcessSettings;
 use mainstay_core::router::NotifyObject;
 use mainstay_system::memory::release_free;
 
@@ -88,6 +89,9 @@ impl Supervisor {
     fn hand_over(&mut self, accepted: Accepted, now: Instant) {
         let Accepted { model, errors } = accepted;
         self.errors = errors;
+        for words in changed_settings(&self.model.process, &model.process) {
+            tracing::warn!("Reload: {words} changed; that takes effect with the next start");
+        }
         let awaited = |running| if running { Answer::Awaited } else { Answer::Given };
         if self.router.is_running() {
             self.router.send(&ToRouter::Reload(Box::new(model.router.clone())));
@@ -161,5 +165,44 @@ impl Supervisor {
             NotifyObject::Group(name) => newest.router.sync_groups.iter().any(|plan| plan.name == *name),
         };
         if known { newest } else { &self.model }
+    }
+}
+
+/// What a running process keeps, in the words of the configuration.
+fn changed_settings(old: &ProcessSettings, new: &ProcessSettings) -> Vec<&'static str> {
+    [
+        ("net_namespace", old.net_namespace != new.net_namespace),
+        (
+            "instance or use_pid_dir",
+            (&old.instance, old.use_pid_directory) != (&new.instance, new.use_pid_directory),
+        ),
+        ("process_name", old.supervisor_name != new.supervisor_name),
+        (
+            "the scheduling or title of the VRRP process",
+            old.router != new.router || old.realtime != new.realtime,
+        ),
+        ("the scheduling or title of the checker process", old.director != new.director),
+        ("the receive buffer of VRRP", old.receive_buffer != new.receive_buffer),
+    ]
+    .into_iter()
+    .filter_map(|(words, changed)| changed.then_some(words))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_running_process_keeps_is_named() {
+        let old = ProcessSettings::default();
+        let mut new = old.clone();
+        assert!(changed_settings(&old, &new).is_empty());
+        new.router.realtime_priority = Some(50);
+        new.net_namespace = Some("blue".to_owned());
+        assert_eq!(
+            changed_settings(&old, &new),
+            ["net_namespace", "the scheduling or title of the VRRP process"]
+        );
     }
 }
