@@ -22,6 +22,8 @@ pub struct Script {
     contrary: u32,
     next_run: Instant,
     running: bool,
+    /// The verdict is another command's: the first result replaces it at once.
+    presumed: bool,
 }
 
 impl Script {
@@ -29,12 +31,19 @@ impl Script {
     #[must_use]
     pub fn new(now: Instant, plan: ScriptPlan) -> Self {
         let verdict = plan.init_fail.then_some(false);
-        Self { plan, verdict, contrary: 0, next_run: now, running: false }
+        Self { plan, verdict, contrary: 0, next_run: now, running: false, presumed: false }
     }
 
     /// Takes up the verdict of a predecessor of this process.
     pub const fn resume(&mut self, up: bool) {
         self.verdict = Some(up);
+    }
+
+    /// Takes this for its verdict until its first result: that of the command it replaces, whose weight must not be
+    /// missing for a moment.
+    pub fn presume(&mut self, verdict: Option<bool>) {
+        self.presumed = verdict.is_some();
+        self.verdict = verdict.or(self.verdict);
     }
 
     /// Good, bad, or not known before the first run.
@@ -65,6 +74,7 @@ impl Script {
         let success = outcome.is_success();
         let changed = match self.verdict {
             None => true,
+            Some(up) if core::mem::take(&mut self.presumed) => up != success,
             Some(up) if up == success => {
                 self.contrary = 0;
                 false

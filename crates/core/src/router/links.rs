@@ -11,14 +11,18 @@ use super::input::{Link, Listening};
 use super::limits::{Key, Noise};
 use super::plan::{Destination, TrackerTarget};
 use super::reason::Reason;
-use crate::address::{LinkIndex, Route, Rule};
+use crate::address::{InterfaceAddress, LinkIndex, Route, Rule};
 use crate::time::Instant;
 
 impl Router {
     pub(super) fn link_changed(&mut self, now: Instant, link: Link, actions: &mut Actions) {
         let (index, name) = (link.index, link.name.clone());
-        let was_known = self.kernel.by_index(index).is_some();
+        let old_name = self.kernel.by_index(index).map(|known| known.link.name.clone());
+        let was_known = old_name.is_some();
         if self.kernel.change_link(now, link) {
+            if let Some(old_name) = old_name.filter(|old_name| *old_name != name) {
+                self.link_renamed(now, &old_name, &name, actions);
+            }
             self.link_settled(now, index, &name, was_known, actions);
         }
     }
@@ -28,6 +32,19 @@ impl Router {
             self.resolve_all(actions);
             self.reassess_link(now, &name, actions);
         }
+    }
+
+    /// Whoever was on the link under its old name is in fault, and resigns while its address is still known. What was
+    /// held under the old name would stay on the link for ever, because it is found by name.
+    fn link_renamed(&mut self, now: Instant, old: &str, new: &str, actions: &mut Actions) {
+        let on_link = |address: &&Arc<InterfaceAddress>| address.link == old;
+        let carried: Vec<Arc<InterfaceAddress>> =
+            self.holdings.addresses().filter(on_link).cloned().collect();
+        self.reassess_link(now, old, actions);
+        actions.extend(carried.into_iter().map(|address| {
+            let address = InterfaceAddress { link: new.to_string(), ..(*address).clone() };
+            Action::RemoveAddress(Arc::new(address))
+        }));
     }
 
     pub(super) fn believe_links(&mut self, now: Instant, actions: &mut Actions) {
@@ -54,7 +71,10 @@ impl Router {
             let subject = Subject::Link(name.to_string());
             self.tell(now, subject, Reason::TrackerChanged { up, detail }, actions);
         }
+        let mut lost = Vec::new();
         if up {
+            lost = self.lost_on(name);
+            actions.extend(lost.iter().cloned().map(Action::AddAddress));
             // What the kernel refused on this link, or dropped with it, is tried again.
             let on_link = |id: &usize| self.holds_on(*id, name);
             let retried: Vec<usize> = self.refusals.keys().copied().filter(on_link).collect();
@@ -72,6 +92,24 @@ impl Router {
             actions.extend(routes.into_iter().map(Action::AddRoute));
         }
         self.reassess_link(now, name, actions);
+        for id in 0..self.instances.len() {
+            let plan = &self.instances[id].plan;
+            let mut own = plan.addresses.iter().chain(&plan.excluded_addresses);
+            if self.instances[id].is_master() && own.any(|own| lost.contains(own)) {
+                let rounds = plan.announce.repeat;
+                self.announce(now, id, rounds, false, actions);
+                self.instances[id].announce_again(now);
+                self.hint(id);
+            }
+        }
+    }
+
+    /// Held addresses that a link of this name lacks: it came back as another link, or the kernel dropped them while it
+    /// was down.
+    fn lost_on(&self, name: &str) -> Vec<Arc<InterfaceAddress>> {
+        let Some(known) = self.kernel.by_name(name) else { return Vec::new() };
+        let held = self.holdings.addresses().filter(|address| address.link == name);
+        held.filter(|address| !known.has(address.address)).cloned().collect()
     }
 
     fn holds_on(&self, id: usize, link: &str) -> bool {

@@ -74,7 +74,7 @@ pub struct Router {
     /// Every virtual address of the plan: never the source of an advert.
     virtual_addresses: BTreeSet<IpAddr>,
     scripts: BTreeMap<String, Script>,
-    files: BTreeMap<String, FileValue>,
+    files: BTreeMap<String, TrackedFile>,
     processes: BTreeMap<String, Process>,
     track_groups: Vec<TrackGroupPlan>,
     /// Addresses, routes and rules that exist as long as the daemon runs.
@@ -101,9 +101,13 @@ pub struct Router {
     unknown_vrids: u64,
 }
 
-/// What a tracked file holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct FileValue(i64);
+/// A tracked file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct TrackedFile {
+    path: String,
+    /// What it holds; `None` if a reload brought it and it has not been read yet.
+    value: Option<i64>,
+}
 
 /// A sync group.
 #[derive(Debug, Clone)]
@@ -118,6 +122,8 @@ struct Group {
 enum Phase {
     /// The kernel has not been listed.
     New,
+    /// The kernel has not been listed, and what a predecessor left is to be handed over as soon as it is.
+    Leaving,
     /// At work.
     Running,
     /// Handed over; nothing has an effect any more.
@@ -170,7 +176,15 @@ impl Router {
                 self.phase = Phase::Running;
                 self.start(now, links, addresses, actions);
             }
+            (Phase::Leaving, Input::KernelListed { links, addresses }) => {
+                self.phase = Phase::Running;
+                self.start(now, links, addresses, actions);
+                self.shut_down(now, actions);
+            }
             (Phase::New, Input::Reloaded(plan)) => self.adopt_plan(now, *plan),
+            (Phase::New, Input::ShutdownRequested) if self.predecessor.is_some() => {
+                self.phase = Phase::Leaving
+            }
             (Phase::New, Input::ShutdownRequested) => {
                 self.phase = Phase::Finished;
                 actions.push(Action::Finished);
@@ -194,7 +208,7 @@ impl Router {
                 | Input::ScriptFinished { .. }
                 | Input::ProcessesCounted { .. },
             )
-            | (Phase::Finished, _) => {}
+            | (Phase::Leaving | Phase::Finished, _) => {}
             (Phase::Running, input) => self.step_running(now, input, actions),
         }
     }

@@ -92,7 +92,12 @@ impl Router {
         if message.interval != own_interval {
             self.tell_mismatch(now, id, source, Mismatch::Interval, actions);
         }
+        let waited_until = self.instances[id].deadline();
         self.step_instance(now, id, Fact::Heard(heard), actions);
+        let instance = &self.instances[id];
+        if instance.state() == State::Backup && heard.priority > 0 && instance.deadline() > waited_until {
+            self.hold_back_group(now, id, actions);
+        }
     }
 
     fn reject(

@@ -11,7 +11,7 @@ use super::action::{Action, Actions, Notification, NotifyObject, NotifyState, Su
 use super::holdings::Entries;
 use super::plan::{InstancePlan, RouterPlan, SyncGroupPlan};
 use super::reason::{Cause, Reason, State};
-use super::{FileValue, Group, Router};
+use super::{Group, Router, TrackedFile};
 use crate::time::Instant;
 use crate::track::{Process, Script};
 use crate::vrrp::Instance;
@@ -29,7 +29,8 @@ impl Router {
         };
         self.scripts =
             plan.scripts.into_iter().map(|script| (script.name.clone(), Script::new(now, script))).collect();
-        self.files = plan.files.into_iter().map(|file| (file.name, FileValue::default())).collect();
+        // A second plan may come before the kernel is listed: then some files were read already.
+        self.take_files(plan.files, Some(0));
         self.processes =
             plan.processes.into_iter().map(|process| (process.name.clone(), Process::new(process))).collect();
         self.track_groups = plan.track_groups;
@@ -103,8 +104,9 @@ impl Router {
         self.resolve_all(actions);
         let new_ones = 0..self.instances.len();
         for id in new_ones {
+            // What those who leave still hold is not residual.
             if self.instances[id].state() == State::Init {
-                self.remove_residual_unless_leaving(id, &replaced, &old, actions);
+                self.remove_residual(id, actions);
             }
         }
         for gone in replaced {
@@ -140,25 +142,25 @@ impl Router {
         files: Vec<super::plan::FilePlan>,
         processes: Vec<super::plan::ProcessPlan>,
     ) {
-        let mut old = core::mem::take(&mut self.scripts);
+        let old = core::mem::take(&mut self.scripts);
         for plan in scripts {
-            let script = match old.remove(&plan.name) {
-                Some(mut known) if known.plan.identity == plan.identity => {
+            let script = match old.get(&plan.name) {
+                Some(known) if known.plan.identity == plan.identity => {
+                    let mut known = known.clone();
                     known.replan(now, plan);
                     known
                 }
-                Some(_) | None => Script::new(now, plan),
+                edited => {
+                    let same_command = || old.values().find(|known| known.plan.identity == plan.identity);
+                    let before = edited.or_else(same_command).and_then(Script::verdict);
+                    let mut script = Script::new(now, plan);
+                    script.presume(before);
+                    script
+                }
             };
             let _ = self.scripts.insert(script.plan.name.clone(), script);
         }
-        let old_files = core::mem::take(&mut self.files);
-        self.files = files
-            .into_iter()
-            .map(|file| {
-                let value = old_files.get(&file.name).copied().unwrap_or_default();
-                (file.name, value)
-            })
-            .collect();
+        self.take_files(files, None);
         let mut old = core::mem::take(&mut self.processes);
         for plan in processes {
             let process = match old.remove(&plan.name) {
@@ -169,6 +171,17 @@ impl Router {
                 None => Process::new(plan),
             };
             let _ = self.processes.insert(process.plan.name.clone(), process);
+        }
+    }
+
+    /// Takes up the files of a plan; one that was followed before, under whatever name, keeps its value, and `unread` is
+    /// what the others count as until they are read.
+    fn take_files(&mut self, files: Vec<super::plan::FilePlan>, unread: Option<i64>) {
+        let old = core::mem::take(&mut self.files);
+        for file in files {
+            let value =
+                old.values().find(|known| known.path == file.path).map_or(unread, |known| known.value);
+            let _ = self.files.insert(file.name, TrackedFile { path: file.path, value });
         }
     }
 
@@ -213,20 +226,6 @@ impl Router {
     pub(super) fn release_static(&mut self, actions: &mut Actions) {
         let entries = core::mem::take(&mut self.static_entries);
         self.release_entries(&entries, actions);
-    }
-
-    /// A new instance does not remove addresses that one which is just leaving holds or that another one has.
-    fn remove_residual_unless_leaving(
-        &mut self,
-        id: usize,
-        replaced: &[Instance],
-        removed: &BTreeMap<String, Instance>,
-        actions: &mut Actions,
-    ) {
-        let leaving_master = replaced.iter().chain(removed.values()).any(Instance::is_master);
-        if !leaving_master {
-            self.remove_residual(id, actions);
-        }
     }
 
     /// An instance that the plan no longer has, or has as another router: it resigns and releases everything.

@@ -46,7 +46,7 @@ impl Router {
             self.set_priority(now, id, priority, actions);
             if let Some(cause) = standing.fault {
                 self.step_instance(now, id, Fact::NotReady(cause), actions);
-            } else if !(standing.waits && self.instances[id].state() == State::Init) {
+            } else if !(standing.waits && matches!(self.instances[id].state(), State::Init | State::Fault)) {
                 self.step_instance(now, id, Fact::Ready, actions);
             }
         }
@@ -205,7 +205,10 @@ impl Router {
         match target {
             TrackerTarget::Interface(name) => Verdict::Is(self.kernel.is_up(name)),
             TrackerTarget::Script(name) => known(self.scripts.get(name).map(|script| script.verdict())),
-            TrackerTarget::File(name) => Verdict::Value(self.files.get(name).copied().unwrap_or_default().0),
+            TrackerTarget::File(name) => match self.files.get(name).map(|file| file.value) {
+                None => Verdict::Value(0),
+                Some(value) => value.map_or(Verdict::Unknown, Verdict::Value),
+            },
             TrackerTarget::Process(name) => known(self.processes.get(name).map(|process| process.verdict())),
             // TODO-correctness: sessions come with the BFD engine; until then one counts as up, and `check` says so.
             TrackerTarget::Bfd(_) => Verdict::Is(true),
@@ -222,7 +225,7 @@ impl Router {
                 Cause::TrackerFailed(alloc::format!("script {name} {verb}"))
             }
             TrackerTarget::File(name) => {
-                let value = self.files.get(name).copied().unwrap_or_default().0;
+                let value = self.files.get(name).and_then(|file| file.value).unwrap_or_default();
                 Cause::TrackerFailed(alloc::format!("file {name} holds {value}"))
             }
             TrackerTarget::Process(name) => Cause::TrackerFailed(alloc::format!("process {name} {verb}")),

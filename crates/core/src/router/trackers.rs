@@ -3,12 +3,12 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::Router;
 use super::action::{Actions, Subject};
 use super::input::ScriptOutcome;
 use super::limits::{Key, Noise};
 use super::plan::TrackerTarget;
 use super::reason::Reason;
-use super::{FileValue, Router};
 use crate::time::Instant;
 use crate::track::describe_outcome;
 
@@ -52,10 +52,9 @@ impl Router {
     pub(super) fn file_read(&mut self, now: Instant, name: &str, value: Option<i64>, actions: &mut Actions) {
         let Some(known) = self.files.get_mut(name) else { return };
         let value = value.unwrap_or_default();
-        if known.0 == value {
+        if known.value.replace(value) == Some(value) {
             return;
         }
-        *known = FileValue(value);
         if self.phase == super::Phase::Running {
             let target = TrackerTarget::File(name.to_string());
             self.tracker_changed(now, &target, value == 0, alloc::format!("holds {value}"), actions);

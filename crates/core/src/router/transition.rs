@@ -69,6 +69,21 @@ impl Router {
         }
     }
 
+    /// A member waits for a master it hears. Others of its group that are master (a reload has just put them together)
+    /// give up: half a group that stayed behind would stay for ever.
+    pub(super) fn hold_back_group(&mut self, now: Instant, id: usize, actions: &mut Actions) {
+        if self.group_of[id].is_none() {
+            return;
+        }
+        let name = self.instances[id].plan.name.clone();
+        for member in self.others(id) {
+            if self.instances[member].is_master() {
+                self.change(now, member, State::Backup, Cause::SyncGroup(name.clone()), actions);
+            }
+        }
+        self.settle_groups(now, actions);
+    }
+
     /// The other members of its sync group.
     pub(super) fn others(&self, id: usize) -> Vec<usize> {
         let members =

@@ -241,3 +241,44 @@ fn after_the_end_nothing_happens_any_more() {
     node.expect_effects(&[]);
     node.expect_state(Init);
 }
+
+// ---- links that change their name, and links that come back ----
+
+#[test]
+fn an_interface_renamed_while_up_is_gone_under_its_old_name_and_takes_no_address_along() {
+    let mut node = Node::master(alone());
+    let renamed = Link { name: "lan0".into(), ..node.links[0].clone() };
+    node.links[0] = renamed.clone();
+    node.step(Input::LinkChanged(renamed.clone()));
+    node.expect_state(Fault);
+    assert!(!node.has("192.0.2.1"), "nobody advertises it any more");
+
+    let back = Link { name: "eth0".into(), ..renamed };
+    node.links[0] = back.clone();
+    node.step(Input::LinkChanged(back));
+    node.expect_state(Backup);
+    node.become_master();
+    assert!(node.has("192.0.2.1"));
+}
+
+#[test]
+fn an_address_that_went_with_another_link_is_put_back_when_that_link_is_back() {
+    let untracked = || {
+        let mut address = (*virtual_address("198.51.100.1", "eth1")).clone();
+        address.tracked = false;
+        std::sync::Arc::new(address)
+    };
+    let mut node = Node::master(alone().but(|plan| plan.excluded_addresses = vec![untracked()]));
+    let link = node.links.remove(1);
+    node.addresses.retain(|(of, _)| *of != link.index);
+    node.step(Input::LinkRemoved(link.index));
+    node.expect_state(Master);
+
+    let again = Link { index: LinkIndex(9), up: false, running: false, ..link };
+    node.links.push(again.clone());
+    node.step(Input::LinkChanged(again.clone()));
+    let again = Link { up: true, running: true, ..again };
+    node.step(Input::LinkChanged(again));
+    assert!(node.has("198.51.100.1"));
+    assert!(node.announcements("198.51.100.1") > 0, "its neighbours have forgotten it");
+}

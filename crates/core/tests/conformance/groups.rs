@@ -294,3 +294,22 @@ fn a_member_added_to_a_group_of_masters_joins_them_when_its_link_is_silent_and_d
         node.effects().into_iter().filter(|effect| effect.starts_with("notify")).collect();
     assert_eq!(notified, ["notify VI_dmz MASTER"], "the group was master all the time");
 }
+
+#[test]
+fn a_master_put_into_a_group_with_a_member_that_hears_a_better_master_yields_with_it() {
+    let apart = || plan().instance(inside()).instance(outside());
+    let mut node = Node::with(apart());
+    for _ in 0..5 {
+        node.hear(on_the_outside(advert()));
+        node.advance(s(1));
+    }
+    node.expect_states(&[("VI_in", Master), ("VI_out", Backup)]);
+    node.reload(pair());
+    node.expect_states(&[("VI_in", Master), ("VI_out", Backup)]);
+    for _ in 0..8 {
+        node.hear(on_the_outside(advert()));
+        node.advance(s(1));
+        expect_all(&node, Backup);
+    }
+    assert!(!node.has("192.0.2.1"), "one half of a group must not stay behind");
+}

@@ -1,5 +1,6 @@
 //! A reload is keyed by name: what did not change does not notice (F23-F25); and a restart of the process.
 
+use mainstay_core::router::plan::{FilePlan, ScriptPlan};
 use mainstay_core::router::{Cause, NotifyObject, Reason};
 
 use super::harness::*;
@@ -345,4 +346,89 @@ fn an_address_left_behind_by_a_crash_is_removed_from_a_node_that_is_not_master()
     node.list_kernel();
     assert!(!node.has("192.0.2.1"));
     node.expect_state(Backup);
+}
+
+#[test]
+fn a_restarted_router_that_is_told_to_end_before_it_knows_the_kernel_hands_over_all_the_same() {
+    let before = Node::master(alone());
+    let mut after = Node::cold(alone(), Some(&before.router.resume()));
+    after.addresses = before.addresses.clone();
+    after.step(Input::ShutdownRequested);
+    after.expect_effects(&[]);
+    after.list_kernel();
+    assert!(!after.has("192.0.2.1"));
+    let effects = after.effects();
+    assert!(effects.contains(&"advert 0".into()), "{effects:?}");
+    assert_eq!(effects.last().map(String::as_str), Some("finished"));
+}
+
+#[test]
+fn a_router_without_a_predecessor_that_is_told_to_end_before_it_knows_the_kernel_ends_at_once() {
+    let mut node = Node::cold(alone(), None);
+    node.step(Input::ShutdownRequested);
+    node.expect_effects(&["finished"]);
+    node.list_kernel();
+    node.expect_effects(&[]);
+}
+
+#[test]
+fn an_address_a_new_instance_finds_on_its_link_is_removed_even_while_another_master_leaves() {
+    let mut node = Node::master(alone());
+    node.addresses.insert((ETH0, ip("192.0.2.2")));
+    node.step(Input::AddressAdded(ETH0, ip("192.0.2.2")));
+    node.reload(other());
+    assert_eq!(node.state_of("VI_2"), Backup);
+    assert!(!node.has("192.0.2.2"), "a backup has no address");
+}
+
+fn followed_with(weight: i32, script: ScriptPlan) -> Plan {
+    let name = script.name.clone();
+    plan().instance(alone().tracks(track_script(&name, weight))).script(script)
+}
+
+#[test]
+fn a_script_that_is_edited_or_renamed_keeps_its_verdict_until_its_first_run() {
+    let edited = ScriptPlan { identity: "/usr/local/bin/chk --better".into(), ..script("chk") };
+    let renamed = ScriptPlan { name: "chk_web".into(), ..script("chk") };
+    for new in [edited, renamed] {
+        let name = new.name.clone();
+        let mut node = Node::with(followed_with(20, script("chk")));
+        node.finish_script("chk", 0);
+        node.become_master();
+        assert_eq!(node.priority(), 120);
+        node.reload(followed_with(20, new));
+        assert_eq!(node.priority(), 120, "{name}: a lower priority would be a failover");
+        node.finish_script(&name, 1);
+        assert_eq!(node.priority(), 100, "{name}: its first result decides");
+    }
+}
+
+#[test]
+fn a_fault_whose_script_is_replaced_lasts_until_the_first_run_of_the_new_one() {
+    let mut node = Node::with(followed_with(0, script("chk")));
+    node.finish_script("chk", 1);
+    node.expect_state(Fault);
+    node.forget();
+    node.reload(followed_with(0, script("chk_web")));
+    node.expect_state(Fault);
+    node.expect_effects(&["run chk_web"]);
+    node.finish_script("chk_web", 0);
+    node.expect_state(Backup);
+}
+
+#[test]
+fn a_fault_whose_file_is_renamed_or_moved_lasts_until_the_file_is_read() {
+    let follows = |name: &str| plan().instance(alone().tracks(track_file(name, 0)));
+    let moved = FilePlan { path: "/run/elsewhere".into(), ..file("drain") };
+    let renamed = FilePlan { name: "drained".into(), ..file("drain") };
+    for new in [moved, renamed] {
+        let name = new.name.clone();
+        let mut node = Node::with(follows("drain").file(file("drain")));
+        node.read_file("drain", 1);
+        node.expect_state(Fault);
+        node.reload(follows(&name).file(new));
+        node.expect_state(Fault);
+        node.read_file(&name, 0);
+        node.expect_state(Backup);
+    }
 }
