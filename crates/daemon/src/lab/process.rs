@@ -72,15 +72,15 @@ impl Process {
     }
 
     /// Kills it and all its descendants at one moment: first everyone is stopped, parents first, so that nobody sees
-    /// the death of another and says goodbye.
+    /// the death of another and says goodbye. Then they die, children first: a process group that loses the parent
+    /// outside it is continued by the kernel.
     pub fn kill9(&mut self) {
         if self.exit_status().is_some() {
             return;
         }
         let tree = self.tree();
-        for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
-            tree.iter().for_each(|pid| send(*pid, signal));
-        }
+        tree.iter().for_each(|pid| send(*pid, Signal::SIGSTOP));
+        tree.iter().rev().for_each(|pid| send(*pid, Signal::SIGKILL));
         self.ended = self.child.wait().ok();
     }
 
