@@ -16,6 +16,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// The virtual address of every pair; each pair has a network of its own.
 const VIRTUAL_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 100));
 
+/// Priority of both nodes.
+const PRIORITY: u32 = 100;
+
 /// Period of the client's questions.
 const QUESTION_PERIOD: Duration = Duration::from_millis(1);
 
@@ -132,6 +135,25 @@ impl Pair {
         Ok(holders[0])
     }
 
+    /// The most an event takes by the protocol, with what a busy machine may add.
+    pub fn protocol(&self, event: Event) -> Duration {
+        const GRACE: Duration = Duration::from_millis(100);
+        let skew = self.advert * (256 - PRIORITY) / 256;
+        match event {
+            Event::Kill | Event::LinkDown => self.advert * 3 + skew + GRACE,
+            Event::Terminate => skew + GRACE,
+        }
+    }
+
+    /// How the present master explained itself: the difference to what was measured is the kernel's.
+    pub fn explanation(&self) -> String {
+        let log = self.master().map(|master| self.sides[master].daemon.log()).unwrap_or_default();
+        log.lines()
+            .rfind(|line| line.contains("Entering MASTER STATE"))
+            .unwrap_or("nobody is master")
+            .to_owned()
+    }
+
     /// What both daemons have logged.
     pub fn logs(&self) -> String {
         self.sides.iter().map(|side| format!("--- {}\n{}", side.node.name(), side.daemon.log())).collect()
@@ -161,7 +183,7 @@ fn configuration(advert: Duration) -> String {
     nopreempt
     interface eth0
     virtual_router_id 51
-    priority 100
+    priority {PRIORITY}
     advert_int {}
     virtual_ipaddress {{
         {VIRTUAL_ADDRESS}/24

@@ -51,6 +51,10 @@ fn compare(pairs: &mut [Pair; 2], event: Event, count: usize) -> Result<Both<Vec
         let phase = (run as f64 + 0.5) / count as f64;
         for (index, pair) in pairs.iter_mut().enumerate() {
             let sample = pair.measure(event, phase).with_context(|| format!("run {run}\n{}", pair.logs()))?;
+            if sample.address > pair.protocol(event) {
+                let seconds = sample.address.as_secs_f64();
+                println!("  late: {} took {seconds:.3} s: {}", ["ours", "theirs"][index], pair.explanation());
+            }
             samples.side(index).push(sample);
         }
     }
