@@ -52,6 +52,8 @@ pub struct EventLoop {
     pub(super) monitor: Monitor,
     /// A list of the kernel's tables was asked for and has not come yet.
     pub(super) listing: bool,
+    /// Events were lost while it was made: it may be older than they were.
+    pub(super) list_is_old: bool,
     pub(super) waker: Arc<Waker>,
     pub(super) outcomes: Receiver<Outcome>,
     pub(super) effects: Effects,
@@ -106,6 +108,7 @@ impl EventLoop {
             resume_sent: None,
             monitor,
             listing: true,
+            list_is_old: false,
             waker,
             outcomes,
             effects,

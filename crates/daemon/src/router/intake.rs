@@ -60,11 +60,20 @@ impl EventLoop {
         for input in inputs {
             self.router.step(now, input, &mut self.actions);
         }
-        if heard == Heard::Lost && !self.listing {
-            self.listing = true;
-            self.helper.ask(Task::List);
+        if heard == Heard::Lost {
+            self.ask_for_list();
         }
         Ok(())
+    }
+
+    /// Has the kernel listed; once more if that is being done already, because the part that matters may be done.
+    fn ask_for_list(&mut self) {
+        if self.listing {
+            self.list_is_old = true;
+            return;
+        }
+        self.listing = true;
+        self.helper.ask(Task::List);
     }
 
     /// Reads the sockets in [`Self::waiting`], a burst from each in turn.
@@ -158,6 +167,9 @@ impl EventLoop {
                 }
                 Outcome::Listed(tables) => {
                     self.listing = false;
+                    if std::mem::take(&mut self.list_is_old) {
+                        self.ask_for_list();
+                    }
                     // Events from before the list must not be taken for news after it.
                     self.hear()?;
                     match tables {
@@ -167,8 +179,7 @@ impl EventLoop {
                                 format!("{} {}", error.operation, error.object),
                                 error.errno(),
                             ));
-                            self.listing = true;
-                            self.helper.ask(Task::List);
+                            self.ask_for_list();
                         }
                     }
                 }

@@ -119,20 +119,20 @@ impl Sockets {
         poll: &Poll,
         helper: &Helper,
     ) -> mainstay_system::Result<()> {
-        let still_wanted = matches!(self.places.get(&wanted), Some(Place::Opening));
-        let socket = match result {
-            Ok(socket) if still_wanted => socket,
-            Ok(socket) => {
+        if !matches!(self.places.get(&wanted), Some(Place::Opening)) {
+            if let Ok(socket) = result {
                 helper.ask(Task::Close(socket));
-                return Ok(());
             }
-            Err(error) => {
-                if still_wanted {
-                    self.places.insert(wanted, Place::Failed(now + RETRY));
-                }
-                return Err(error);
-            }
-        };
+            return Ok(());
+        }
+        let listened = result.and_then(|socket| self.listen(wanted, socket, poll));
+        if listened.is_err() {
+            self.places.insert(wanted, Place::Failed(now + RETRY));
+        }
+        listened
+    }
+
+    fn listen(&mut self, wanted: Socket, socket: ReceiveSocket, poll: &Poll) -> mainstay_system::Result<()> {
         // The plan may have changed while it was being opened.
         socket.filter(self.vrids[family_index(&wanted)].as_ref())?;
         let token = self.next_token;

@@ -30,6 +30,7 @@ impl Supervisor {
             Err(error) => {
                 tracing::error!("the router cannot be started: {error}");
                 let death = self.router.died(now);
+                self.watch_silence(death.was_ready, now);
                 self.router.restart_at(death.restart_at);
             }
         }
@@ -69,6 +70,7 @@ impl Supervisor {
         let wait = death.restart_at.saturating_duration_since(now);
         tracing::error!("the router {how}: restarted {}", in_words(wait));
         self.router_reloaded(now);
+        self.watch_silence(death.was_ready, now);
         self.router.restart_at(death.restart_at);
     }
 

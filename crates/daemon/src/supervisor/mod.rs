@@ -23,7 +23,6 @@ mod configuration;
 mod dump;
 mod fifos;
 mod notify;
-
 mod reload;
 mod runs;
 mod scripts;
@@ -33,6 +32,7 @@ mod stop;
 mod telling;
 mod tracked_files;
 mod tracked_processes;
+mod withdrawal;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -60,6 +60,7 @@ use scripts::{Scripts, TrackingResult};
 use stop::{LeftBehind, Phase};
 use tracked_files::{FileValue, TrackedFiles};
 use tracked_processes::{ProcessCount, TrackedProcesses};
+use withdrawal::Withdrawal;
 
 pub use startup::run;
 
@@ -82,6 +83,7 @@ struct Supervisor {
     router: Child<FromRouter, ToRouter>,
     director: Child<FromDirector, ToDirector>,
     left_behind: LeftBehind,
+    withdrawal: Withdrawal,
     /// What the router last told, for its successor.
     resume: Option<Resume>,
     scripts: Scripts,
@@ -139,6 +141,7 @@ impl Supervisor {
             self.service_manager.next_deadline(),
             self.phase.deadline(),
             self.reload.deadline(),
+            self.withdrawal.deadline(),
         ];
         let Some(next) = deadlines.into_iter().flatten().min() else { return PollTimeout::NONE };
         // Rounded up: waking early would only mean to wait again.
@@ -172,6 +175,7 @@ impl Supervisor {
         match frame {
             FromRouter::Ready => {
                 self.router.ready();
+                self.withdrawal.router_works();
                 self.feed_router();
                 self.tell_readiness();
                 if !self.phase.is_running() {
@@ -284,7 +288,9 @@ impl Supervisor {
 
     /// Does what has become due; the exit status when everything has ended.
     fn tick(&mut self, now: Instant) -> Option<ExitCode> {
-        self.scripts.tick(now);
+        for result in self.scripts.tick(now) {
+            self.tracked(Some(result));
+        }
         self.router.tick(now);
         self.director.tick(now);
         self.service_manager.tick(now);
@@ -296,8 +302,12 @@ impl Supervisor {
             self.processes_counted(change);
         }
         if self.router.is_due(now) {
-            self.start_router(now);
+            match self.withdrawal.put_off(now) {
+                Some(later) => self.router.restart_at(later),
+                None => self.start_router(now),
+            }
         }
+        self.withdraw_if_due(now);
         if self.director.is_due(now) {
             self.start_director(now);
         }

@@ -16,6 +16,7 @@ use mainstay_system::memory::release_free;
 
 use super::Supervisor;
 use super::configuration::{self, Accepted, Purpose};
+use super::stop::Phase;
 use crate::frames::{ToDirector, ToRouter};
 
 /// Until children that do not confirm the new plan are not waited for any longer.
@@ -62,13 +63,19 @@ impl Reload {
 impl Supervisor {
     /// HUP.
     pub(super) fn begin_reload(&mut self, now: Instant) {
-        if !self.phase.is_running() {
-            return;
-        }
-        if self.reload.pending.is_some() {
-            tracing::info!("Reload: one is going on; another one follows it");
-            self.reload.again = true;
-            return;
+        match self.phase {
+            Phase::Starting => {
+                tracing::info!("Reload: follows the startup script");
+                self.reload.again = true;
+                return;
+            }
+            Phase::Running if self.reload.pending.is_some() => {
+                tracing::info!("Reload: one is going on; another one follows it");
+                self.reload.again = true;
+                return;
+            }
+            Phase::Running => {}
+            Phase::Stopping | Phase::Notifying { .. } | Phase::Ending { .. } => return,
         }
         tracing::info!("Reloading");
         self.service_manager.reloading();
@@ -146,6 +153,11 @@ impl Supervisor {
         release_free();
         tracing::info!("Reload complete");
         self.service_manager.ready();
+        self.reload_again(now);
+    }
+
+    /// Begins the reload that was asked for when there could be none.
+    pub(super) fn reload_again(&mut self, now: Instant) {
         if std::mem::take(&mut self.reload.again) {
             self.begin_reload(now);
         }

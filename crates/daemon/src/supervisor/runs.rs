@@ -1,6 +1,7 @@
 //! Running programs: started, listened to, reaped, and killed when their time is over.
 //!
-//! The ladder: when the timeout has passed TERM goes to the whole process group, two seconds later KILL.
+//! The ladder: when the timeout has passed TERM goes to the whole process group, two seconds later KILL. What still does
+//! not end two seconds after that hangs in the kernel (a dead file server) and is given up: nobody waits for it any more.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -48,6 +49,7 @@ enum Rung {
     InTime,
     Terminated,
     Killed,
+    GivenUp,
 }
 
 /// A run that is over.
@@ -63,6 +65,8 @@ pub struct Ended<Key> {
     pub output: String,
     /// How long it ran.
     pub took: Duration,
+    /// It had been given up, and its end is no news.
+    pub given_up: bool,
 }
 
 impl<Key> Default for Runs<Key> {
@@ -71,7 +75,7 @@ impl<Key> Default for Runs<Key> {
     }
 }
 
-impl<Key: PartialEq> Runs<Key> {
+impl<Key: Clone + PartialEq> Runs<Key> {
     /// Which groups programs have that are started from now on.
     pub fn set_groups(&mut self, groups: Groups) {
         self.groups = groups;
@@ -102,9 +106,14 @@ impl<Key: PartialEq> Runs<Key> {
         Ok(())
     }
 
-    /// Whether a run with this key is alive.
+    /// Whether a run with this key is alive and not given up.
     pub fn is_running(&self, key: &Key) -> bool {
-        self.live.values().any(|run| run.key == *key)
+        self.live.values().any(|run| run.key == *key && run.rung != Rung::GivenUp)
+    }
+
+    /// Whether a run with this key was given up and is still there.
+    pub fn hangs(&self, key: &Key) -> bool {
+        self.live.values().any(|run| run.key == *key && run.rung == Rung::GivenUp)
     }
 
     /// Shortens the time a run has left, if that is what it does.
@@ -124,23 +133,28 @@ impl<Key: PartialEq> Runs<Key> {
         for run in self.live.values_mut().filter(|run| run.rung == Rung::InTime && wanted(&run.key)) {
             run.due = Some(now);
         }
-        self.tick(now);
+        let _ = self.tick(now);
     }
 
-    /// Climbs the ladder where it is due.
-    pub fn tick(&mut self, now: Instant) {
+    /// Climbs the ladder where it is due; the keys of the runs that are given up.
+    pub fn tick(&mut self, now: Instant) -> Vec<Key> {
+        let mut given_up = Vec::new();
         for (pid, run) in &mut self.live {
             if run.due.is_none_or(|due| due > now) {
                 continue;
             }
             let (signal, rung, due) = match run.rung {
                 Rung::InTime => (Signal::SIGTERM, Rung::Terminated, Some(now + GRACE)),
-                // A killed process that does not end hangs in the kernel; there is no further rung.
-                Rung::Terminated | Rung::Killed => (Signal::SIGKILL, Rung::Killed, None),
+                Rung::Terminated => (Signal::SIGKILL, Rung::Killed, Some(now + GRACE)),
+                Rung::Killed | Rung::GivenUp => {
+                    given_up.push(run.key.clone());
+                    (Signal::SIGKILL, Rung::GivenUp, None)
+                }
             };
             (run.rung, run.due) = (rung, due);
             signal_group(*pid, signal);
         }
+        given_up
     }
 
     /// When [`tick`](Self::tick) is due.
@@ -183,10 +197,11 @@ impl<Key: PartialEq> Runs<Key> {
         {
             self.orphaned.push(output);
         }
+        let given_up = run.rung == Rung::GivenUp;
         let outcome = if run.rung > Rung::InTime { ScriptOutcome::TimedOut } else { outcome };
         let output = String::from_utf8_lossy(&run.tail).trim_end().to_owned();
         let took = now.saturating_duration_since(run.started);
-        Some(Ended { key: run.key, title: run.title, outcome, output, took })
+        Some(Ended { key: run.key, title: run.title, outcome, output, took, given_up })
     }
 }
 
@@ -219,4 +234,38 @@ fn read_available(output: &mut File, tail: &mut Vec<u8>) -> Pipe {
 fn signal_group(pid: i32, signal: Signal) {
     // ESRCH: everybody in the group is gone already, which is what was wanted.
     let _ = killpg(Pid::from_raw(pid), signal);
+}
+
+#[cfg(test)]
+mod tests {
+    use mainstay_config::model::{Command, Identity};
+
+    use super::*;
+
+    fn sleeper() -> Job {
+        let identity =
+            Identity { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
+        Job::new(Command {
+            arguments: vec!["/bin/sleep".into(), "60".into()],
+            identity,
+            through_shell: false,
+        })
+    }
+
+    #[test]
+    fn a_run_that_does_not_end_when_killed_is_given_up_once_and_its_end_is_no_news() {
+        let (mut runs, start, limit) = (Runs::default(), Instant::now(), Duration::from_secs(5));
+        runs.start("chk", &sleeper(), Some(limit), start).expect("starts");
+        let pid = Pid::from_raw(*runs.live.keys().next().expect("a run"));
+        // Its end is not seen, as if it hung in the kernel.
+        assert_eq!(runs.tick(start + limit), [""; 0]);
+        assert_eq!(runs.tick(start + limit + GRACE), [""; 0]);
+        assert!(runs.is_running(&"chk") && !runs.hangs(&"chk"));
+        assert_eq!(runs.tick(start + limit + 2 * GRACE), ["chk"]);
+        assert!(!runs.is_running(&"chk") && runs.hangs(&"chk"));
+        assert_eq!(runs.tick(start + limit + 9 * GRACE), [""; 0]);
+        nix::sys::wait::waitpid(pid, None).expect("our child");
+        let ended = runs.ended(pid, ScriptOutcome::Signalled(9), start).expect("ours");
+        assert!(ended.given_up && runs.is_empty());
+    }
 }

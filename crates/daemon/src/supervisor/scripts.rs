@@ -74,6 +74,10 @@ impl Scripts {
             ScriptProbe::Command(command) => command,
         };
         let key = Key::Tracking(name.into());
+        if self.runs.hangs(&key) {
+            // One process that cannot be killed is enough.
+            return self.tracked(name, ScriptOutcome::TimedOut, "its last run hangs");
+        }
         if self.runs.is_running(&key) {
             tracing::debug!("VRRP_Script({name}) still runs: not started again");
             return None;
@@ -135,6 +139,10 @@ impl Scripts {
     /// Called with an ended child before it is reaped. The result, if it was a tracking script.
     pub fn ended(&mut self, pid: Pid, outcome: ScriptOutcome, now: Instant) -> Option<TrackingResult> {
         let ended = self.runs.ended(pid, outcome, now)?;
+        if ended.given_up {
+            log_end("", &ended);
+            return None;
+        }
         match &ended.key {
             Key::Tracking(name) => self.tracked(name, ended.outcome, &ended.output),
             Key::Notify(object) => {
@@ -197,9 +205,22 @@ impl Scripts {
         self.runs.terminate(now, |_| true);
     }
 
-    /// Ends what has run for too long.
-    pub fn tick(&mut self, now: Instant) {
-        self.runs.tick(now);
+    /// Ends what has run for too long. The results of tracking scripts that do not even end when they are killed.
+    pub fn tick(&mut self, now: Instant) -> Vec<TrackingResult> {
+        let mut results = Vec::new();
+        for key in self.runs.tick(now) {
+            match key {
+                Key::Tracking(name) => {
+                    results.extend(self.tracked(&name, ScriptOutcome::TimedOut, "it cannot be killed"));
+                }
+                Key::Notify(object) => {
+                    tracing::error!("{}: a script cannot be killed; the next one runs", name_of(&object));
+                    self.start_next(&object, now);
+                }
+                Key::FifoReader | Key::Once => tracing::error!("a script cannot be killed"),
+            }
+        }
+        results
     }
 
     /// When [`tick`](Self::tick) is due.

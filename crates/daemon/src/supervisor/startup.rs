@@ -61,8 +61,9 @@ fn start(options: DaemonOptions) -> Result<Supervisor, Failed> {
     if !options.dont_fork {
         settings::go_to_background(&options).map_err(Failed::fatal)?;
     }
-    pid_file.write(std::process::id()).map_err(Failed::fatal)?;
+    // Before anybody can know whom to send a signal: until then it would end us.
     let signals = Signals::take(options.ignore_sigint).map_err(Failed::fatal)?;
+    pid_file.write(std::process::id()).map_err(Failed::fatal)?;
     let now = Instant::now();
     let titled = |name: &Option<String>, role: Role| match name {
         Some(name) => name.clone(),
@@ -91,6 +92,7 @@ fn start(options: DaemonOptions) -> Result<Supervisor, Failed> {
         router,
         director,
         left_behind: LeftBehind::Nothing,
+        withdrawal: Default::default(),
         resume: None,
         scripts: Scripts::default(),
         fifos: Default::default(),

@@ -114,6 +114,7 @@ impl Supervisor {
             Phase::Starting if !self.scripts.once_is_running() => {
                 self.phase = Phase::Running;
                 self.start_children(now);
+                self.reload_again(now);
             }
             Phase::Stopping if !self.router.is_running() && self.left_behind == LeftBehind::State => {
                 self.clean_up_after_router(now);

@@ -121,7 +121,9 @@ fn when_the_router_dies_instead_of_handing_over_its_address_is_taken_away_all_th
 #[test]
 fn an_end_while_a_dead_router_waits_for_its_restart_takes_its_address_away() -> Result<()> {
     let stage = Stage::new("waiting")?;
-    let mut daemon = stage.start(&configuration("", ""))?;
+    // Slow enough for the address to stay until then.
+    let slow = configuration("", "").replace("advert_int 0.1", "advert_int 1");
+    let mut daemon = stage.start(&slow)?;
     for wait in ["restarted at once", "restarted in 1 s"] {
         stage.until("a router works", || stage.pid("router").is_some_and(lives))?;
         stage.signal("router", Signal::SIGKILL)?;
@@ -130,6 +132,25 @@ fn an_end_while_a_dead_router_waits_for_its_restart_takes_its_address_away() -> 
     ensure!(stage.node.holds(ADDRESS));
     ensure!(daemon.terminate(LIMIT)?.success(), "{}", daemon.log());
     ensure!(!stage.node.holds(ADDRESS), "{}", daemon.log());
+    Ok(())
+}
+
+#[test]
+fn an_address_does_not_wait_for_a_router_that_is_not_back_before_the_peers_miss_it() -> Result<()> {
+    let stage = Stage::new("withdrawn")?;
+    let daemon = stage.start(&configuration("", ""))?;
+    for wait in ["restarted at once", "restarted in 1 s"] {
+        stage.until("a router works", || stage.pid("router").is_some_and(lives))?;
+        stage.signal("router", Signal::SIGKILL)?;
+        stage.until(wait, || daemon.log().contains(wait))?;
+    }
+    // At 0.1 s a peer takes over after 0.3 s and the skew; the next router comes after a second.
+    let gone =
+        stage.until("the address goes", || !stage.node.holds(ADDRESS)).with_context(|| daemon.log())?;
+    ensure!(gone < Duration::from_millis(800), "{gone:?}\n{}", daemon.log());
+    let begun = |log: &str| log.rfind("Entering BACKUP STATE (init)") > log.rfind("are taken away");
+    stage.until("the next router listens first", || begun(&daemon.log())).with_context(|| daemon.log())?;
+    stage.until("it is back", || stage.node.holds(ADDRESS)).with_context(|| daemon.log())?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use mainstay::lab::{holds_for, seconds};
 use nix::sys::signal::Signal;
 
@@ -95,5 +95,28 @@ fn a_router_that_dies_during_its_life_comes_back_with_the_reloaded_plan() -> Res
             .all(|name| daemon.log().contains(&format!("{name} Entering MASTER STATE (took up its state")))
     })?;
     ensure!(stage.node.holds(ADDRESS) && stage.node.holds(SECOND));
+    Ok(())
+}
+
+#[test]
+fn a_reload_asked_for_while_the_startup_script_runs_is_not_forgotten() -> Result<()> {
+    let stage = Stage::new("early")?;
+    let go = stage.path("go");
+    let waits =
+        stage.script("startup.sh", &format!("while [ ! -e {} ]; do sleep 0.05; done", go.display()))?;
+    let old = configuration(&format!("global_defs {{\n startup_script {waits}\n}}\n"), "");
+    stage.write("conf", &old)?;
+    let daemon = stage.node.spawn(&mut stage.command())?;
+    stage.until("it can be signalled", || stage.pid("supervisor").is_some())?;
+    stage.write("conf", &old.replace(ADDRESS, "192.0.2.200"))?;
+    stage.signal("supervisor", Signal::SIGHUP)?;
+    stage
+        .until("it was heard", || daemon.log().contains("follows the startup script"))
+        .with_context(|| daemon.log())?;
+    stage.write("go", "")?;
+    stage
+        .until("the new address is held", || stage.node.holds("192.0.2.200"))
+        .with_context(|| daemon.log())?;
+    ensure!(!stage.node.holds(ADDRESS), "{}", daemon.log());
     Ok(())
 }
