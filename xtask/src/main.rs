@@ -1,10 +1,11 @@
-//! The project's own chores: `cargo xtask test | tidy | fuzz | bench | ci`.
+//! The project's own chores: `cargo xtask test | tidy | fuzz | mutants | bench | ci`.
 //!
 //! `cargo xtask test` is the one command of the README. It looks at what the machine has ([`machine`]), runs one
 //! [`steps`] after the other as listed in [`mod@test`], and ends with a table and a line that says how many checks passed.
 
 mod fuzz;
 mod machine;
+mod mutants;
 mod steps;
 mod test;
 mod tidy;
@@ -43,6 +44,14 @@ enum Chore {
         #[arg(long, default_value_t = fuzz::DEFAULT_SECONDS)]
         seconds: u32,
     },
+    /// Plant small faults in a copy of core and see whether the simulator notices.
+    Mutants {
+        /// Only those with one of these words in their names.
+        words: Vec<String>,
+        /// How many seeds each has to survive.
+        #[arg(long, default_value_t = 1500)]
+        seeds: u32,
+    },
     /// Measure against keepalived in one run.
     Bench {
         /// Name of the benchmark, such as `vrrp`.
@@ -65,6 +74,7 @@ fn main() -> ExitCode {
         }
         Chore::Tidy => tidy::run(&root()),
         Chore::Fuzz { seconds } => fuzz::run(&root(), seconds).map(drop),
+        Chore::Mutants { words, seeds } => mutants::run(&root(), &words, seeds),
         Chore::Bench { name, words } => bench(&name, &words),
     };
     match outcome {

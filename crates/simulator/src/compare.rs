@@ -28,9 +28,11 @@ pub fn compare(seed: u64) -> Result<()> {
     let (mut oracle, mut real) = pair(&mut random);
     let mut now_us = 0;
     for turn in 0..60 {
-        // Mostly within a few intervals; never twice so fast that an answer is withheld as a flood.
+        // Mostly within a few intervals; with a rest now and then, so that no answer is
+        // withheld as one to a flood (that is Mainstay's, not the RFC's).
         let span = oracle.interval_us * if turn % 7 == 0 { 8 } else { 2 };
-        now_us += oracle.interval_us / 4 + random.below(span);
+        let rest = if turn % 5 == 0 { oracle.interval_us } else { oracle.interval_us / 4 };
+        now_us += rest + random.below(span);
         oracle.advance(now_us);
         real.advance(now_us);
         let advert = advert(&mut random, &oracle);
@@ -146,7 +148,8 @@ fn advert(random: &mut Random, oracle: &Oracle) -> Advert {
         _ if oracle.version2 => 1_000_000 * (1 + random.below(4)),
         _ => 10_000 * (1 + random.below(400)),
     };
-    let source = Ipv4Addr::new(10, 0, 0, random.pick(&[9, 99, 101, 200])).to_bits();
+    let (third, fourth) = random.pick(&[(0, 9), (0, 99), (0, 101), (0, 200), (1, 0), (3, 7)]);
+    let source = Ipv4Addr::new(10, 0, third, fourth).to_bits();
     Advert { priority, interval_us, source }
 }
 
@@ -165,6 +168,9 @@ fn feed(real: &mut Real, now_us: u64, advert: Advert, version2: bool, random: &m
         without_pseudo_header: random.percent(20),
     });
     let mut payload = payload;
+    if !version2 && random.percent(20) {
+        set_reserved_bits(&mut payload);
+    }
     let mut ttl = 255;
     let damaged = random.percent(10);
     match random.below(3) {
@@ -181,4 +187,13 @@ fn feed(real: &mut Real, now_us: u64, advert: Advert, version2: bool, random: &m
         Input::PacketReceived(Packet { link: INDEX, source, destination, ttl, payload: &payload }),
     );
     !damaged
+}
+
+/// Sets the four bits beside the interval, which a receiver has to ignore, and makes the checksum right again.
+fn set_reserved_bits(payload: &mut [u8]) {
+    let [_, _, _, _, fifth, _, high, low, ..] = payload else { return };
+    *fifth |= 0xf0;
+    // RFC 1624: the complement of the sum grows by what was added to a word, with the carry brought round.
+    let sum = u32::from(!u16::from_be_bytes([*high, *low])) + 0xf000;
+    [*high, *low] = (!((sum & 0xffff) + (sum >> 16)) as u16).to_be_bytes();
 }

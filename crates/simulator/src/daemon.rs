@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use mainstay_core::router::{Action, Actions, Input, State};
+use mainstay_core::time::Instant;
 
 use crate::fault::NodeId;
 use crate::frame::{Arp, Body, Frame, To, Vrrp, mac_of};
@@ -118,6 +119,7 @@ impl World {
             Fact::Packet(vrrp) => self.hearing(id, vrrp),
             _ => None,
         };
+        let before = self.states_of(id);
         let mut actions = Vec::new();
         let node = &mut self.nodes[id];
         let local = node.clock.read(self.now);
@@ -129,6 +131,13 @@ impl World {
             }
         }
         self.perform(id, actions);
+        if matches!(fact, Fact::Reload(_) | Fact::List) {
+            self.judge.pace.forget(id);
+            let routers = self.nodes[id].plan.instances.len();
+            (0..routers).for_each(|router| self.judge.pace.advertised(id, router, local));
+        } else {
+            self.note_pace(id, local, &before, hearing.as_ref(), false);
+        }
     }
 
     /// What an undamaged advert says to a node, for the judge; it reads the bytes on its own.
@@ -163,8 +172,10 @@ impl World {
                 return;
             }
             let mut actions = Vec::new();
+            let before = brain.states().map(|(_, state, priority)| (state, priority)).collect::<Vec<_>>();
             brain.step(local, Input::Tick, &mut actions);
             self.perform(id, actions);
+            self.note_pace(id, local, &before, None, true);
         }
         let node = &self.nodes[id];
         let local = node.clock.read(self.now);
@@ -174,11 +185,72 @@ impl World {
         }
     }
 
+    fn states_of(&self, id: NodeId) -> Vec<(State, u8)> {
+        let brain = self.nodes[id].brain.as_ref();
+        let states =
+            brain.map(|brain| brain.states().map(|(_, state, priority)| (state, priority)).collect());
+        states.unwrap_or_default()
+    }
+
+    /// Tells the judge what a step did to the timers; `ticked` says that time alone made the step.
+    fn note_pace(
+        &mut self,
+        id: NodeId,
+        local: Instant,
+        before: &[(State, u8)],
+        hearing: Option<&Hearing>,
+        ticked: bool,
+    ) {
+        if self.nodes[id].kind != Kind::Mainstay {
+            return;
+        }
+        let after = self.states_of(id);
+        let plans = &self.nodes[id].plan.instances;
+        let took_over = |router: usize| before[router].0 == State::Backup && after[router].0 == State::Master;
+        if ticked && before.len() == after.len() && plans.len() == after.len() {
+            let routers: Vec<usize> = (0..after.len()).filter(|router| took_over(*router)).collect();
+            // One member of a group whose time has come takes the others with it.
+            let early = |router: &usize| {
+                self.judge.pace.is_early(id, *router, &plans[*router], before[*router].1, local)
+            };
+            let early = if self.scenario.grouped {
+                !routers.is_empty() && routers.iter().all(early)
+            } else {
+                routers.iter().any(early)
+            };
+            if early {
+                let what = format!("{} takes over before the master-down interval is over", name(id));
+                self.judge.violate(self.now, "pace", what);
+            }
+        }
+        for (router, (plan, (state, _))) in plans.iter().zip(&after).enumerate() {
+            let heard = hearing.filter(|hearing| hearing.router == router);
+            if let Some(hearing) = heard {
+                self.judge.pace.heard(id, local, hearing, plan, *state);
+            }
+            if before.get(router).is_some_and(|(before, _)| before != state) && heard.is_none() {
+                self.judge.pace.changed(id, router, local, plan, *state);
+            }
+        }
+    }
+
     /// Sets a node's timer to its next deadline, as its clock has it now.
     pub(crate) fn set_timer(&mut self, id: NodeId) {
         let node = &mut self.nodes[id];
         node.timer += 1;
         let deadline = node.brain.as_ref().and_then(Brain::next_deadline);
+        if let Some(Brain::Mainstay(router)) = &node.brain
+            && !self.scenario.grouped
+        {
+            for (index, (plan, (_, state, own))) in
+                node.plan.instances.iter().zip(router.states()).enumerate()
+            {
+                if let Some(what) = self.judge.pace.complaint(id, index, plan, (state, own), deadline) {
+                    self.judge.violate(self.now, "pace", format!("{} {what}", name(id)));
+                }
+            }
+        }
+        let node = &mut self.nodes[id];
         let timer = node.timer;
         if let Some(at) = deadline.and_then(|deadline| node.clock.when(deadline)) {
             self.at(at, Event::Timer(id, timer));
@@ -199,6 +271,11 @@ impl World {
             self.trace_action(id, &action);
             match action {
                 Action::SendAdvert(advert) => {
+                    let plans = &self.nodes[id].plan.instances;
+                    if let Some(router) = plans.iter().position(|plan| *plan.name == *advert.instance) {
+                        let local = self.nodes[id].clock.read(self.now);
+                        self.judge.pace.advertised(id, router, local);
+                    }
                     if self.nodes[id].kernel.refuses_to_send {
                         let life = self.nodes[id].life;
                         let fact = Fact::AdvertRefused(advert.instance);
@@ -309,17 +386,20 @@ impl World {
         if !node.is_settled() {
             return;
         }
-        let mut expected: Vec<IpAddr> = node
-            .plan
-            .instances
-            .iter()
-            .zip(router.states())
-            .filter(|(_, (_, state, _))| *state == State::Master)
-            .flat_map(|(plan, _)| plan.addresses.iter().map(|address| address.address))
-            .collect();
-        expected.sort_unstable();
-        if !node.kernel.virtual_addresses().eq(expected.iter().copied()) {
+        let takes_part = |(_, state, _): (&str, State, u8)| matches!(state, State::Backup | State::Master);
+        if (!node.kernel.carrier || node.addressless > 0) && router.states().any(takes_part) {
+            let what = format!("{} takes part without a carrier or an address", name(id));
+            self.judge.violate(self.now, "fault", what);
+        }
+        let masters = || {
+            let states = node.plan.instances.iter().zip(router.states());
+            states.filter(|(_, (_, state, _))| *state == State::Master).map(|(plan, _)| plan)
+        };
+        let expected = || masters().flat_map(|plan| &plan.addresses).map(|address| address.address);
+        let has = node.kernel.virtual_addresses().count();
+        if has != expected().count() || !expected().all(|address| node.kernel.has(address)) {
             let has: Vec<IpAddr> = node.kernel.virtual_addresses().collect();
+            let expected: Vec<IpAddr> = expected().collect();
             let what = format!("{} holds {has:?} and is master of {expected:?}", name(id));
             self.judge.violate(self.now, "S5", what);
         }

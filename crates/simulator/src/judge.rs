@@ -8,17 +8,20 @@
 //!   a damaged advert changes nothing.
 //! - **L4** Six seconds after an undisturbed take-over every host's traffic reaches the holder.
 //! - **order** Advert, addresses, announcement, notification; no notification twice in a row.
+//! - **pace** A master advertises within its interval, a backup takes over when the master-down interval is over, and
+//!   not before; no step sends one advert three times ([`crate::pace`]).
 //! - **storm** A node gives a bounded number of orders in a second.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use mainstay_core::router::{Action, NotifyObject, NotifyState, State};
+use mainstay_core::router::{Action, Advert, NotifyObject, NotifyState, State};
 
 use crate::daemon::name;
 use crate::fault::{Cause, Fault, NodeId, Timed};
 use crate::moment::Moment;
+use crate::pace::Pace;
 use crate::scenario::{Kind, Scenario};
 
 /// One gives and the other takes: both may answer for so long.
@@ -65,6 +68,8 @@ pub struct Judge {
     abandoned: u32,
     /// One bit a node: it is a Mainstay, and has to answer for everything it does.
     ours: u32,
+    /// Timers as they must be.
+    pub pace: Pace,
     orders: Vec<(u64, u32)>,
     told: BTreeMap<(NodeId, NotifyObject), NotifyState>,
 }
@@ -128,6 +133,7 @@ impl Judge {
             last_look: Moment(0),
             grace: longest + Duration::from_millis(100),
             memory_of_loss: longest * 6 + Duration::from_millis(1100),
+            pace: Pace::default(),
             orders: vec![(0, 0); scenario.nodes.len()],
             told: BTreeMap::new(),
         }
@@ -168,6 +174,7 @@ impl Judge {
     /// A node's process starts: what it tells has nothing to do with what its predecessor told.
     pub fn process_started(&mut self, now: Moment, node: NodeId) {
         self.told.retain(|(of, _), _| *of != node);
+        self.pace.forget(node);
         if self.abandoned & 1 << node != 0 {
             self.abandoned &= !(1 << node);
             self.excuse(Cause::Crash, now + self.grace);
@@ -253,6 +260,18 @@ impl Judge {
             let what = format!("{} gave {} orders in one second", name(node), orders.1);
             self.violate(now, "storm", what);
         }
+        let adverts = |of: &Advert| {
+            let same = |action: &&Action| {
+                matches!(action, Action::SendAdvert(advert)
+                if advert.instance == of.instance && advert.destination == of.destination)
+            };
+            actions.iter().filter(same).count()
+        };
+        let repeated =
+            actions.iter().any(|action| matches!(action, Action::SendAdvert(advert) if adverts(advert) > 2));
+        if repeated {
+            self.violate(now, "pace", format!("{} sends one advert again and again in one step", name(node)));
+        }
         for (at, action) in actions.iter().enumerate() {
             let Action::Notify(told) = action else { continue };
             let before = self.told.get(&(node, told.object.clone())).copied();
@@ -335,8 +354,16 @@ fn out_of_order(
             if after.iter().any(adds) {
                 return Some("addresses are added after it");
             }
-            (first_add.is_some_and(|add| advert.is_some_and(|advert| add < advert)))
-                .then_some("addresses are added before the advert")
+            if first_add.is_some_and(|add| advert.is_some_and(|advert| add < advert)) {
+                return Some("addresses are added before the advert");
+            }
+            let announces = |action: &Action| matches!(action, Action::Announce { address, .. } if virtual_of(address, router));
+            match before.iter().position(announces) {
+                None => Some("no announcement before it"),
+                Some(first) => {
+                    before[first..].iter().any(adds).then_some("addresses are added after announcing")
+                }
+            }
         }
         NotifyState::Backup | NotifyState::Fault | NotifyState::Stop => {
             after.iter().any(removes).then_some("addresses are removed after it")

@@ -8,6 +8,7 @@
 //! Read in this order: [`scenario`], [`fault`], [`draw`], [`story`] (what is simulated); [`world`], [`node`],
 //! [`daemon`] and the modules beside them (how); [`judge`], [`settle`] (what is demanded).
 
+pub mod campaign;
 pub mod compare;
 pub mod daemon;
 mod delivery;
@@ -22,6 +23,7 @@ pub mod moment;
 pub mod network;
 pub mod node;
 pub mod oracle;
+pub mod pace;
 pub mod peer;
 pub mod random;
 pub mod scenario;

@@ -1,13 +1,14 @@
 //! Runs seeds, one seed or stories, and says what came of them.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
+use mainstay_simulator::campaign::Campaign;
 use mainstay_simulator::compare::compare;
 use mainstay_simulator::explore::{Scope, explore};
 use mainstay_simulator::fault::Cause;
@@ -50,6 +51,9 @@ struct Arguments {
     /// Run the stories, the comparison with the RFC's table and the small exhaustive search before the seeds.
     #[arg(long)]
     everything: bool,
+    /// Threads; as many as there are processors if not given.
+    #[arg(long)]
+    jobs: Option<NonZero<usize>>,
     /// Stories to run instead of seeds.
     stories: Vec<PathBuf>,
 }
@@ -107,44 +111,30 @@ fn run_everything(arguments: &Arguments) -> Result<bool> {
 }
 
 fn run_seeds(arguments: &Arguments) -> bool {
-    let start = Instant::now();
-    let (mut node_time, mut events, mut failed, mut done) = (Duration::ZERO, 0, 0_u64, 0_u64);
-    let mut dual: BTreeMap<Cause, Duration> = BTreeMap::new();
-    for seed in arguments.first..arguments.first + arguments.seeds {
-        let outcome = World::new(draw::scenario(seed), Mode::Silent).run();
-        done += 1;
-        node_time += outcome.node_time;
-        events += outcome.events;
-        for (cause, time) in &outcome.dual {
-            *dual.entry(*cause).or_default() += *time;
-        }
-        if let Some(violation) = outcome.violations.first() {
-            failed += 1;
-            println!("\rseed {seed}: {} at {}: {}", violation.rule, violation.at, violation.what);
-            println!("  again: cargo run --release -p mainstay-simulator -- --seed {seed} --trace");
-            if !arguments.keep_going {
-                if !arguments.no_shrink {
-                    let smaller = shrink(draw::scenario(seed), violation.rule);
-                    println!("  the same in short:\n{}", story::tell(&smaller));
-                }
-                break;
-            }
-        }
-        if done.is_multiple_of(100) && std::io::stderr().is_terminal() {
-            let share = done * 100 / arguments.seeds;
-            eprint!("\r{share:3} %  {done} seeds, {:.0} node-hours", hours(node_time));
-        }
+    let jobs = arguments.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
+    let Arguments { first, seeds, keep_going, .. } = *arguments;
+    let summary = Campaign { first, seeds, jobs, keep_going }.run();
+    for (seed, violation) in &summary.failures {
+        println!("seed {seed}: {} at {}: {}", violation.rule, violation.at, violation.what);
+        println!("  again: cargo run --release -p mainstay-simulator -- --seed {seed} --trace");
     }
-    let took = start.elapsed();
+    if let (Some((seed, violation)), false) = (summary.failures.first(), arguments.no_shrink) {
+        let smaller = shrink(draw::scenario(*seed), violation.rule);
+        println!("seed {seed} in short:\n{}", story::tell(&smaller));
+    }
+    let seconds = summary.took.as_secs_f64();
     println!(
-        "\r{done} seeds, {:.1} node-hours, {events} events in {:.1} s: {:.0} seeds/s, {:.0} node-hours/s; {failed} violations",
-        hours(node_time),
-        took.as_secs_f64(),
-        done as f64 / took.as_secs_f64(),
-        hours(node_time) / took.as_secs_f64(),
+        "{} seeds, {:.1} node-hours, {} events in {seconds:.1} s on {jobs} threads: {:.0} seeds/s, {:.1} node-hours/s; \
+         {} violations",
+        summary.seeds,
+        hours(summary.node_time),
+        summary.events,
+        summary.seeds as f64 / seconds,
+        hours(summary.node_time) / seconds,
+        summary.failures.len(),
     );
-    print_dual(&dual);
-    failed == 0
+    print_dual(&summary.dual);
+    summary.failures.is_empty()
 }
 
 fn run_exhaustively(nodes: usize, faults: u8) -> bool {

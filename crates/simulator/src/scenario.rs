@@ -112,12 +112,16 @@ impl Scenario {
         of_nodes.chain(of_reloads).max().unwrap_or(self.interval)
     }
 
-    /// Own address of a station: nodes first, then hosts.
+    /// Own address of a station: nodes first, then hosts. A later station has the higher address in network order
+    /// and the lower one in the order of a little-endian machine.
     #[must_use]
     pub fn own_address(&self, station: usize) -> IpAddr {
         match self.family {
-            Family::V4 => IpAddr::from([10, 0, 0, 11 + station as u8]),
-            Family::V6 => Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x11 + station as u16).into(),
+            Family::V4 => IpAddr::from([10, 0, 1 + station as u8, 250 - 10 * station as u8]),
+            Family::V6 => {
+                let (high, low) = (1 + station as u16, 0xfa - 10 * station as u16);
+                Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, high, low).into()
+            }
         }
     }
 

@@ -6,10 +6,13 @@ use mainstay_core::router::State;
 use mainstay_core::router::plan::Preempt;
 
 use crate::daemon::name;
-use crate::fault::{Change, Fault};
+use crate::fault::{Change, Fault, Timed};
 use crate::moment::Moment;
 use crate::scenario::Kind;
 use crate::world::World;
+
+/// Time a node needs after its start until its scripts have run.
+const REST: Duration = Duration::from_secs(5);
 
 impl World {
     /// When everything must have settled.
@@ -62,6 +65,7 @@ impl World {
             self.check_winner(router, master, &states);
             self.check_holder(router, master);
         }
+        self.check_priorities(&states);
         if self.scenario.grouped {
             self.check_groups(&states);
         }
@@ -81,6 +85,63 @@ impl World {
                     name(master)
                 );
                 self.judge.violate(self.now, "L3", what);
+            }
+        }
+    }
+
+    /// What a script's verdict makes of a router: its effective priority, `None` for a fault.
+    fn priority_with(&self, node: usize, router: usize, script_good: bool) -> Option<u8> {
+        let spec = &self.scenario.nodes[node];
+        let base = spec.priorities.get(router).or(spec.priorities.last()).copied().unwrap_or_default();
+        let weight = match spec.script {
+            Some(0) if !script_good => return None,
+            Some(weight) if (weight > 0) == script_good => weight,
+            Some(_) | None => 0,
+        };
+        let owner = base == 255;
+        Some(if owner { 255 } else { (i32::from(base) + weight).clamp(1, 254) as u8 })
+    }
+
+    /// Effective priorities are those of healthy nodes.
+    fn check_priorities(&mut self, states: &[Vec<(State, u8)>]) {
+        for (node, routers) in states.iter().enumerate() {
+            if self.nodes[node].kind != Kind::Mainstay {
+                continue;
+            }
+            for (router, (_, priority)) in routers.iter().enumerate() {
+                let expected = self.priority_with(node, router, true);
+                // Two owners may have agreed that one of them is none.
+                if expected != Some(*priority) && expected != Some(255) {
+                    let what = format!("{} has priority {priority}, not {expected:?}", name(node));
+                    self.judge.violate(self.now, "priority", what);
+                }
+            }
+        }
+    }
+
+    /// A script that failed for long, on a node where nothing else happened, has had its effect.
+    pub(crate) fn check_script(&mut self, failed: &Timed) {
+        let Fault::Script(node) = failed.fault else { return };
+        let near = |other: &&Timed| {
+            let same = other.fault.nodes().contains(&Some(node)) && *other != failed;
+            same && other.at < failed.ends() && other.ends() + Duration::from_secs(40) > failed.at
+        };
+        let disturbed = self.scenario.faults.iter().any(|other| near(&other));
+        let weight = self.scenario.nodes[node].script;
+        if disturbed || weight.is_none() || failed.lasts < Duration::from_secs(5) || failed.at < REST {
+            return;
+        }
+        let routers = self.all_states()[node].clone();
+        for (router, (state, priority)) in routers.into_iter().enumerate() {
+            let expected = self.priority_with(node, router, false);
+            let owner = expected == Some(255);
+            if !owner && expected != (state != State::Fault).then_some(priority) {
+                let what = format!(
+                    "{}: its script failed for {:?} and it is {state} with priority {priority}, not {expected:?}",
+                    name(node),
+                    failed.lasts
+                );
+                self.judge.violate(self.now, "priority", what);
             }
         }
     }

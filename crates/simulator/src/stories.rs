@@ -23,10 +23,11 @@ pub fn all() -> Vec<PathBuf> {
 /// # Errors
 /// It cannot be read, or does not come out as told.
 pub fn play(path: &Path, mode: Mode) -> Result<()> {
-    let told = || path.display().to_string();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let told = || name.to_string();
     let text = std::fs::read_to_string(path).with_context(told)?;
     let outcome = Story::read(&text).and_then(|story| story.play(mode)).with_context(told)?;
-    println!("{}: {} events, hash {:016x}", path.display(), outcome.events, outcome.hash);
+    println!("{name}: {} events, hash {:016x}", outcome.events, outcome.hash);
     for (cause, time) in &outcome.dual {
         println!("  two holders for {time:?} ({cause:?})");
     }

@@ -123,7 +123,10 @@ impl World {
                     self.netlink(node, Fact::Added(own));
                 }
             }
-            Fault::Script(node) => self.nodes[node].script_fails -= 1,
+            Fault::Script(node) => {
+                self.check_script(&timed);
+                self.nodes[node].script_fails -= 1;
+            }
             Fault::Reload(node, change) => {
                 let changes = &mut self.nodes[node].changes;
                 if let Some(at) = changes.iter().position(|known| *known == change) {
