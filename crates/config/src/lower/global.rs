@@ -197,8 +197,16 @@ fn node(lowering: &mut Lowering<'_>, statement: &Statement) -> bool {
         }
         "umask" => scheduling::umask(lowering, statement),
         "reload_check_config" => lowering.model.process.reload_check_config = true,
-        "smtp_alert" => lowering.defaults.smtp_alert = switch(&mut lowering.report, statement),
-        "smtp_alert_vrrp" => lowering.defaults.smtp_alert_vrrp = switch(&mut lowering.report, statement),
+        "smtp_alert" | "smtp_alert_vrrp" => {
+            let wanted = switch(&mut lowering.report, statement);
+            if wanted == Some(true) {
+                lowering.report.mail_comes_later(statement);
+            }
+            match statement.keyword() {
+                "smtp_alert" => lowering.defaults.smtp_alert = wanted,
+                _ => lowering.defaults.smtp_alert_vrrp = wanted,
+            }
+        }
         "iproute_usr_dir" => lowering.defaults.iproute_distribution = path(lowering, statement),
         "iproute_etc_dir" => lowering.defaults.iproute_administrator = path(lowering, statement),
         "log_unknown_vrids" => settings.log_unknown_vrids = true,

@@ -39,6 +39,9 @@ impl Notify {
             }
             "smtp_alert" => {
                 self.smtp_alert = switch(&mut lowering.report, statement);
+                if self.smtp_alert == Some(true) {
+                    lowering.report.mail_comes_later(statement);
+                }
                 return true;
             }
             "notify_priority_changes" => {
