@@ -153,10 +153,13 @@ pub fn count_tests(command: &mut Command) -> Result<Count> {
 /// Reads `Summary [ 1.2s] 9 tests run: 8 passed (1 slow), 1 failed, 0 skipped` of nextest, and
 /// `test result: ok. 8 passed; 1 failed; ...` of cargo test. A test that ran out of time has failed.
 fn closing_line(line: &str) -> Option<Count> {
-    let counts = match line.trim_start() {
-        line if line.starts_with("Summary [") => line.split_once("run:")?.1,
-        line if line.starts_with("test result:") => line.split_once('.')?.1,
-        _ => return None,
+    // nextest shows what a failed test printed, indented: a closing line in there is not the runner's.
+    let counts = if line.trim_start().starts_with("Summary [") {
+        line.split_once("run:")?.1
+    } else if line.starts_with("test result:") {
+        line.split_once('.')?.1
+    } else {
+        return None;
     };
     let number_before = |word: &str| -> u32 {
         let parts = counts.split([',', ';']).map(str::trim);
@@ -190,6 +193,7 @@ mod tests {
         let cargo = "test result: FAILED. 5 passed; 1 failed; 0 ignored; 0 measured; 2 filtered out; finished in 0.1s";
         assert_eq!(closing_line(cargo), Some(Count { passed: 5, failed: 1 }));
         assert_eq!(closing_line("        PASS [   2.029s] failed"), None);
+        assert_eq!(closing_line(&format!("    {cargo}")), None, "shown by nextest, counted by nextest");
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! Every packet on a bridge, written by tcpdump and judged by tshark, which knows VRRP from another source than we.
+//! Every packet on a bridge, written by tcpdump (or dumpcap) and judged by tshark, which knows VRRP from another source than we.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,14 +16,19 @@ use super::wait::wait_until;
 
 /// What is written down: VRRP, ARP and neighbour discovery.
 const FILTER: &str = "vrrp or (ip6 and ip6 proto 112) or arp or icmp6";
-/// How long tcpdump may take to start and to stop.
+/// How long a program may take to start and to stop.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// A running tcpdump.
+/// How long dumpcap lets packets gather before it looks at them.
+const DUMPCAP_PATIENCE: Duration = Duration::from_millis(300);
+
+/// A running tcpdump, or dumpcap.
 #[derive(Debug)]
 pub struct Capture {
-    tcpdump: Process,
+    program: Process,
     file: PathBuf,
+    /// How long a packet may be on its way from the kernel to the file.
+    patience: Duration,
 }
 
 /// One VRRP packet as tshark reads it.
@@ -43,12 +49,21 @@ pub struct Packet {
 impl Capture {
     pub(super) fn start(lab: &Inner, lan: &str) -> Result<Self> {
         let file = lab.fresh_path(lan, "pcap");
-        let log = lab.fresh_path("tcpdump", "log");
-        let mut command = Command::new("tcpdump");
-        command.args(["-i", lan, "--immediate-mode", "-U", "-Z", "root", "-w"]).arg(&file).arg(FILTER);
-        let tcpdump = lab.hub.run(|| Process::spawn(&mut command, log))??;
-        wait_until("tcpdump listens", LIMIT, || tcpdump.log().contains("listening on"))?;
-        Ok(Self { tcpdump, file })
+        let log = lab.fresh_path("capture", "log");
+        // tcpdump shows packets at once, but insists on setgroups(2), which an ordinary user's namespace forbids.
+        let setgroups = fs::read_to_string("/proc/self/setgroups").unwrap_or_default();
+        let (mut command, ready, patience) = if setgroups.trim() == "deny" {
+            let mut command = Command::new("dumpcap");
+            command.args(["-q", "-i", lan, "-f", FILTER, "-w"]).arg(&file);
+            (command, "File:", DUMPCAP_PATIENCE)
+        } else {
+            let mut command = Command::new("tcpdump");
+            command.args(["-i", lan, "--immediate-mode", "-U", "-Z", "root", "-w"]).arg(&file).arg(FILTER);
+            (command, "listening on", Duration::from_millis(50))
+        };
+        let program = lab.hub.run(|| Process::spawn(&mut command, log))??;
+        wait_until("the capture has begun", LIMIT, || program.log().contains(ready))?;
+        Ok(Self { program, file, patience })
     }
 
     /// Stops and returns every VRRP packet seen.
@@ -56,10 +71,9 @@ impl Capture {
     /// # Errors
     /// Fails if tshark is missing or does not understand the file.
     pub fn finish(mut self) -> Result<Vec<Packet>> {
-        // What has just been sent is still on its way from the kernel to tcpdump.
-        std::thread::sleep(Duration::from_millis(50));
-        self.tcpdump.signal(Signal::SIGINT);
-        self.tcpdump.wait(LIMIT)?;
+        std::thread::sleep(self.patience);
+        self.program.signal(Signal::SIGINT);
+        self.program.wait(LIMIT)?;
         let fields = ["frame.time_epoch", "ip.src", "ipv6.src", "vrrp.virt_rtr_id", "vrrp.prio"];
         let complaints =
             ["vrrp.checksum.status", "ip.checksum.status", "_ws.malformed", "_ws.expert.message"];
