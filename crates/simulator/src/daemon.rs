@@ -7,7 +7,7 @@ use std::time::Duration;
 use mainstay_core::router::{Action, Actions, Input, State};
 use mainstay_core::time::Instant;
 
-use crate::fault::NodeId;
+use crate::fault::{Fault, NodeId};
 use crate::frame::{Arp, Body, Frame, To, Vrrp, mac_of};
 use crate::judge::Hearing;
 use crate::node::{Brain, Fact, Node};
@@ -205,6 +205,12 @@ impl World {
             return;
         }
         let after = self.states_of(id);
+        let is = |wanted: State| after.iter().any(|(state, _)| *state == wanted);
+        let reloads = self.scenario.faults.iter().any(|timed| matches!(timed.fault, Fault::Reload(..)));
+        if self.scenario.grouped && !reloads && is(State::Master) && is(State::Backup) {
+            let what = format!("{}: a sync group is between two states after a step", name(id));
+            self.judge.violate(self.now, "group", what);
+        }
         let plans = &self.nodes[id].plan.instances;
         let took_over = |router: usize| before[router].0 == State::Backup && after[router].0 == State::Master;
         if ticked && before.len() == after.len() && plans.len() == after.len() {
