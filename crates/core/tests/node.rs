@@ -411,3 +411,22 @@ fn a_router_whose_socket_is_refused_is_in_fault_until_it_opens() {
     let _ = node.step(Input::SocketBecame { socket, listening: Listening::Open });
     assert_eq!(node.state(), State::Backup);
 }
+
+#[test]
+fn a_contest_that_lasts_is_answered_to_its_end_and_a_flood_is_not() {
+    let (mut node, _) = Node::start(plan(vec![instance("V", 10, &["192.0.2.1"])]));
+    let _ = node.run_for(Duration::from_secs(4));
+    let answers = |node: &mut Node, pause: Duration| {
+        let mut answered = 0;
+        for _ in 0..40 {
+            let _ = node.run_for(pause);
+            answered +=
+                kinds(&node.hear(10, 50, &["192.0.2.1"])).iter().filter(|kind| **kind == "advert").count();
+        }
+        answered
+    };
+    assert_eq!(answers(&mut node, Duration::from_millis(400)), 40, "twice or three times in each interval");
+    let to_a_flood = answers(&mut node, Duration::from_millis(10));
+    // Less than an interval may still touch two of the intervals in which eight answers are given.
+    assert!(to_a_flood <= 16, "{to_a_flood} answers to a flood in less than an interval");
+}

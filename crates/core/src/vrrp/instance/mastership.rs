@@ -19,6 +19,8 @@ pub(super) struct Mastership {
     pub(super) adver_timer: Instant,
     pub(super) announcements: Schedule,
     pub(super) answers_left: u8,
+    /// When the interval began in which those answers may be given.
+    pub(super) answers_since: Instant,
     pub(super) contest_announced: Option<Instant>,
     pub(super) rival_owner: Option<RivalOwner>,
 }
@@ -37,6 +39,7 @@ impl Mastership {
             adver_timer: now + plan.advert_interval,
             announcements: Schedule::after_first_burst(now, &plan.announce),
             answers_left: ANSWERS_PER_INTERVAL,
+            answers_since: now,
             contest_announced: None,
             rival_owner: None,
         }
@@ -63,6 +66,7 @@ impl Instance {
             let in_step = master.adver_timer + interval;
             master.adver_timer = if in_step > now { in_step } else { now + interval };
             master.answers_left = ANSWERS_PER_INTERVAL;
+            master.answers_since = now;
             wishes.push(Wish::Advertise);
         }
         let due = master.announcements.take_due(now, &announce);
@@ -107,6 +111,11 @@ impl Instance {
     fn answer(&mut self, now: Instant, wishes: &mut Vec<Wish>) {
         let interval = self.plan.advert_interval;
         let Machine::Master(master) = &mut self.machine else { return };
+        // Each answer puts off the advert timer, so that timer alone could leave a long contest without answers.
+        if now.saturating_since(master.answers_since) >= interval {
+            master.answers_left = ANSWERS_PER_INTERVAL;
+            master.answers_since = now;
+        }
         if let Some(left) = master.answers_left.checked_sub(1) {
             master.answers_left = left;
             master.adver_timer = now + interval;
