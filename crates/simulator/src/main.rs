@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use mainstay_simulator::campaign::Campaign;
+use mainstay_simulator::campaign::{Campaign, REGRESSIONS};
 use mainstay_simulator::compare::compare;
 use mainstay_simulator::explore::{Scope, explore};
 use mainstay_simulator::fault::Cause;
@@ -106,6 +106,10 @@ fn run_everything(arguments: &Arguments) -> Result<bool> {
     for preempt in [true, false] {
         let explored = explore(Scope { nodes: 2, faults: 1, preempt }, MOST_STATES);
         ensure!(explored.violation.is_none(), "exhaustive: {}", explored.violation.unwrap_or_default());
+    }
+    for first in REGRESSIONS {
+        let summary = Campaign { first, seeds: 1, jobs: 1, keep_going: false }.run();
+        ensure!(summary.failures.is_empty(), "seed {first}: {:?}", summary.failures);
     }
     Ok(run_seeds(arguments))
 }

@@ -1,13 +1,10 @@
 //! A fixed set of seeds: no rule is broken, and the same seed is the same run.
 
+use mainstay_simulator::campaign::REGRESSIONS;
 use mainstay_simulator::draw;
 use mainstay_simulator::story;
 use mainstay_simulator::trace::Mode;
 use mainstay_simulator::world::World;
-
-/// Seeds that once showed a fault of ours: kernel events lost (33, 149), a restarted master without an address (603),
-/// a crash during a reload (2055).
-const REGRESSIONS: [u64; 4] = [33, 149, 603, 2055];
 
 fn breaks_no_rule(seed: u64) {
     let scenario = draw::scenario(seed);
