@@ -131,6 +131,9 @@ impl EventLoop {
     /// When something broke without which there is no routing.
     pub fn run(mut self) -> anyhow::Result<()> {
         let mut ready = Vec::new();
+        // What the supervisor said in one breath with its first word was read with it: nothing would wake us for it.
+        self.listen()?;
+        self.perform()?;
         while !self.ended {
             self.arm()?;
             if let Some(nap) = self.pace.nap(clock::now(), self.timer.armed()) {

@@ -106,7 +106,7 @@ impl EventLoop {
     }
 
     /// Takes in what the supervisor says.
-    fn listen(&mut self) -> anyhow::Result<()> {
+    pub(super) fn listen(&mut self) -> anyhow::Result<()> {
         let peer = self.outbox.receive()?;
         while let Some(frame) = self.outbox.supervisor().next()? {
             self.take_in(frame);

@@ -33,7 +33,15 @@ struct Running {
 impl Running {
     /// Starts a router in a new namespace in which `prepare` ran.
     fn start(plan: RouterPlan, prepare: impl FnOnce() + Send + 'static) -> Self {
+        Self::start_saying(&[], plan, prepare)
+    }
+
+    /// The same; the supervisor says `more` in one breath with its first word.
+    fn start_saying(more: &[ToRouter], plan: RouterPlan, prepare: impl FnOnce() + Send + 'static) -> Self {
         let (mut hand, theirs) = Hand::pair().expect("a socket pair");
+        let process = Box::default();
+        hand.send(&ToRouter::Start { plan: Box::new(plan), process, resume: None }).expect("queued");
+        more.iter().for_each(|frame| hand.send(frame).expect("queued"));
         let (entered, is_in) = mpsc::channel();
         let thread = thread::spawn(move || {
             mainstay_system::namespace::enter_new_network().expect("these tests run as root");
@@ -44,8 +52,6 @@ impl Running {
             run(Channel::from_stream(theirs.into()).expect("non-blocking"))
         });
         let namespace = is_in.recv().expect("the namespace was prepared");
-        let process = Box::default();
-        hand.send(&ToRouter::Start { plan: Box::new(plan), process, resume: None }).expect("queued");
         Self { hand: Some(hand), thread, namespace, said: Vec::new() }
     }
 
@@ -351,4 +357,15 @@ fn a_router_told_to_end_before_it_was_told_what_to_be_ends_well() {
     hand.send(&ToRouter::Shutdown).expect("queued");
     let ended = thread::spawn(move || run(Channel::from_stream(theirs.into()).expect("non-blocking")));
     assert_eq!(ended.join().expect("no panic"), ExitCode::SUCCESS);
+}
+
+#[test]
+fn what_the_supervisor_says_in_one_breath_with_its_first_word_is_heard() {
+    let before = plan(vec![instance("VI_1", 1, 100, "192.0.2.100")]);
+    let after = plan(vec![instance("VI_1", 1, 100, "192.0.2.101")]);
+    let mut router = Running::start_saying(&[ToRouter::Reload(Box::new(after))], before, alone);
+    router.hear("ReloadApplied", |frame| (*frame == FromRouter::ReloadApplied).then_some(()));
+    router.hear_state(NotifyState::Master);
+    assert!(router.ip_shows("address show").contains("192.0.2.101"));
+    router.end(true);
 }
