@@ -286,11 +286,7 @@ impl Router {
         for (key, count) in self.limits.take_due(now) {
             self.tell_noise(now, key, count, actions);
         }
-        for (name, script) in &mut self.scripts {
-            if script.take_due(now) {
-                actions.push(Action::RunScript(name.clone()));
-            }
-        }
+        self.run_scripts(now, actions);
     }
 
     /// A loop so late that a peer may have taken over in the meantime is worth knowing.

@@ -128,11 +128,7 @@ impl Router {
                 self.hint(id);
             }
         }
-        for (name, script) in &mut self.scripts {
-            if script.take_due(now) {
-                actions.push(Action::RunScript(name.clone()));
-            }
-        }
+        self.run_scripts(now, actions);
     }
 
     fn reload_trackers(

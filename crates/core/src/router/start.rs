@@ -67,14 +67,6 @@ impl Router {
         self.run_scripts(now, actions);
     }
 
-    fn run_scripts(&mut self, now: Instant, actions: &mut Actions) {
-        for (name, script) in &mut self.scripts {
-            if script.take_due(now) {
-                actions.push(Action::RunScript(name.clone()));
-            }
-        }
-    }
-
     fn resume_trackers(&mut self, verdicts: &[(String, bool)]) {
         for (name, up) in verdicts {
             match name.split_once(' ') {

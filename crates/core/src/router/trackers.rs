@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::Router;
-use super::action::{Actions, Subject};
+use super::action::{Action, Actions, Subject};
 use super::input::ScriptOutcome;
 use super::limits::{Key, Noise};
 use super::plan::TrackerTarget;
@@ -27,6 +27,15 @@ impl Router {
                 Reason::Refused { operation: "send an advert".to_string(), errno },
                 actions,
             );
+        }
+    }
+
+    /// Has the scripts run that are due.
+    pub(super) fn run_scripts(&mut self, now: Instant, actions: &mut Actions) {
+        for (name, script) in &mut self.scripts {
+            if script.take_due(now) {
+                actions.push(Action::RunScript(name.clone()));
+            }
         }
     }
 

@@ -80,9 +80,15 @@ impl NotifyQueues {
         self.objects.is_empty()
     }
 
-    /// Forgets everything that was not started.
-    pub fn clear(&mut self) {
-        self.objects.clear();
+    /// The objects whose newest change waits behind a script that still runs.
+    pub fn held_up(&self) -> impl Iterator<Item = &NotifyObject> {
+        self.objects.iter().filter(|(_, queue)| !queue.waiting.is_empty()).map(|(object, _)| object)
+    }
+
+    /// Forgets everything that was not started; the changes nobody will be told of.
+    pub fn clear(&mut self) -> Vec<Notification> {
+        let queues = std::mem::take(&mut self.objects).into_values();
+        queues.flat_map(|queue| queue.waiting).map(|(notification, _)| notification).collect()
     }
 }
 

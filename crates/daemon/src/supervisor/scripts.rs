@@ -199,9 +199,22 @@ impl Scripts {
         self.runs.terminate(now, |key| matches!(key, Key::Tracking(_)));
     }
 
+    /// Nothing new will come: scripts that keep the last word of their object waiting have until `end`.
+    pub fn hurry(&mut self, end: Instant) {
+        for object in self.queues.held_up() {
+            self.runs.limit(&Key::Notify(object.clone()), end);
+        }
+    }
+
     /// Everything that still runs is to end, and nothing new is started.
     pub fn end_all(&mut self, now: Instant) {
-        self.queues.clear();
+        for lost in self.queues.clear() {
+            tracing::warn!(
+                "{}: scripts for {} are not run: there is no time left",
+                name_of(&lost.object),
+                lost.state.word()
+            );
+        }
         self.runs.terminate(now, |_| true);
     }
 

@@ -22,6 +22,9 @@ const HAND_OVER: Duration = Duration::from_secs(20);
 /// Until notify scripts that still run at the end are told to end.
 const LAST_SCRIPTS: Duration = Duration::from_secs(15);
 
+/// Until those of them are told to end that another one waits for: it is the one that hears of the end.
+const IN_THE_WAY: Duration = Duration::from_secs(8);
+
 /// Until scripts that were told to end are left alone: the whole ladder of TERM and KILL, and a little.
 const LADDER: Duration = Duration::from_secs(3);
 
@@ -121,6 +124,7 @@ impl Supervisor {
             }
             Phase::Stopping if !self.router.is_running() && !self.director.is_running() => {
                 self.phase = Phase::Notifying { until: now + LAST_SCRIPTS };
+                self.scripts.hurry(now + IN_THE_WAY);
                 return self.advance_phase(now);
             }
             Phase::Notifying { until } if self.scripts.notified_everybody() || now >= until => {

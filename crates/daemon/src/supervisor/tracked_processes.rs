@@ -14,6 +14,9 @@ use mainstay_system::process::{Connector, ProcessEvent};
 /// Between two looks at everything when the kernel tells us nothing.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// How many batches of events are taken in at once.
+const AT_ONCE: usize = 1000;
+
 /// The kernel's limit for a short name, in bytes.
 const COMM: usize = 15;
 
@@ -60,7 +63,9 @@ impl TrackedProcesses {
     /// Takes in what happened, and gives the counts that changed.
     pub fn changes(&mut self, now: Instant) -> Vec<ProcessCount> {
         let mut lost = false;
-        while let Some(received) = self.connector.as_ref().map(Connector::receive) {
+        // Bounded: processes may be made faster than we look at them. The rest comes with the next turn.
+        for _ in 0..AT_ONCE {
+            let Some(received) = self.connector.as_ref().map(Connector::receive) else { break };
             match received {
                 Ok(Some(events)) => {
                     self.connected = true;

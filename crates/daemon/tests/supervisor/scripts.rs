@@ -194,3 +194,16 @@ fn a_fifo_gets_a_line_for_every_change_and_its_reader_is_started() -> Result<()>
     ensure!(daemon.terminate(LIMIT)?.success() && !fifo.exists());
     Ok(())
 }
+
+#[test]
+fn a_script_that_never_ends_does_not_keep_the_next_one_from_hearing_of_the_end() -> Result<()> {
+    let stage = Stage::new("last")?;
+    let log = stage.path("told");
+    let body = format!("echo $3 >> {}\n[ $3 = MASTER ] && sleep 100\nexit 0", log.display());
+    let script = stage.script("notify.sh", &body)?;
+    let mut daemon = stage.start(&configuration("", &format!(" notify \"{script}\"\n")))?;
+    stage.until("it runs", || stage.lines("told").iter().any(|line| line == "MASTER"))?;
+    ensure!(daemon.terminate(2 * LIMIT)?.success(), "{}", daemon.log());
+    ensure!(stage.lines("told").last().is_some_and(|line| line == "STOP"), "{}", daemon.log());
+    Ok(())
+}

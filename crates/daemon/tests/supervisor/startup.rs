@@ -72,7 +72,10 @@ fn the_service_manager_hears_of_the_start_a_reload_and_the_end() -> Result<()> {
         let mut missing = wanted.to_vec();
         let mut buffer = [0; 4096];
         loop {
-            let length = socket.recv(&mut buffer).with_context(|| format!("waiting for {missing:?}"))?;
+            let length = match socket.recv(&mut buffer) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                received => received.with_context(|| format!("waiting for {missing:?}"))?,
+            };
             let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
             missing.retain(|wanted| !text.lines().any(|line| line == *wanted));
             if missing.is_empty() {
