@@ -17,13 +17,17 @@ use crate::time::Instant;
 impl Router {
     pub(super) fn link_changed(&mut self, now: Instant, link: Link, actions: &mut Actions) {
         let (index, name) = (link.index, link.name.clone());
-        let old_name = self.kernel.by_index(index).map(|known| known.link.name.clone());
-        let was_known = old_name.is_some();
+        let mac = link.mac;
+        let old = self.kernel.by_index(index).map(|known| (known.link.name.clone(), known.link.mac));
+        let was_known = old.is_some();
         if self.kernel.change_link(now, link) {
-            if let Some(old_name) = old_name.filter(|old_name| *old_name != name) {
-                self.link_renamed(now, &old_name, &name, actions);
+            if let Some((old_name, _)) = old.as_ref().filter(|(old_name, _)| *old_name != name) {
+                self.link_renamed(now, old_name, &name, actions);
             }
             self.link_settled(now, index, &name, was_known, actions);
+            if old.is_some_and(|(_, old_mac)| old_mac != mac) {
+                self.announce_again(now, &name, actions);
+            }
         }
     }
 
@@ -92,10 +96,17 @@ impl Router {
             actions.extend(routes.into_iter().map(Action::AddRoute));
         }
         self.reassess_link(now, name, actions);
+        if !lost.is_empty() {
+            self.announce_again(now, name, actions);
+        }
+    }
+
+    /// The neighbours on this link have to learn anew where the addresses of masters are.
+    fn announce_again(&mut self, now: Instant, link: &str, actions: &mut Actions) {
         for id in 0..self.instances.len() {
             let plan = &self.instances[id].plan;
             let mut own = plan.addresses.iter().chain(&plan.excluded_addresses);
-            if self.instances[id].is_master() && own.any(|own| lost.contains(own)) {
+            if self.instances[id].is_master() && own.any(|own| own.link == link) {
                 let rounds = plan.announce.repeat;
                 self.announce(now, id, rounds, false, actions);
                 self.instances[id].announce_again(now);

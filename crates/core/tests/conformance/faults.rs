@@ -282,3 +282,21 @@ fn an_address_that_went_with_another_link_is_put_back_when_that_link_is_back() {
     assert!(node.has("198.51.100.1"));
     assert!(node.announcements("198.51.100.1") > 0, "its neighbours have forgotten it");
 }
+
+#[test]
+fn a_link_that_gets_another_hardware_address_announces_what_it_holds_anew() {
+    let mut node = Node::master(alone());
+    let changed = Link { mac: Some([2, 0, 0, 0, 0, 0x77]), ..node.links[0].clone() };
+    node.links[0] = changed.clone();
+    node.step(Input::LinkChanged(changed.clone()));
+    node.expect_state(Master);
+    let heard = node.new_orders().iter().filter_map(|(_, action)| match action {
+        Action::Announce { mac, .. } => Some(*mac),
+        _ => None,
+    });
+    let heard: Vec<_> = heard.collect();
+    assert!(!heard.is_empty() && heard.iter().all(|mac| Some(*mac) == changed.mac), "{heard:?}");
+    node.forget();
+    node.step(Input::LinkChanged(changed));
+    node.expect_effects(&[]);
+}
