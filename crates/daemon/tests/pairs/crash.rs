@@ -22,7 +22,9 @@ fn a_killed_router_is_replaced_unnoticed(b: Kind) -> Result<()> {
     std::thread::sleep(seconds(1.0));
     let absence = scene.a.watch.absence(virtual_address(Family::V4), killed);
     ensure!(absence < seconds(0.05), "the address stays where it is: absent for {absence:?}");
-    ensure!(scene.b.watch.changes().is_empty(), "b does not take the address");
+    // Other addresses may come late: a link-local one that was tentative.
+    let taken = scene.b.watch.first(virtual_address(Family::V4), true, killed);
+    ensure!(taken.is_none(), "b does not take the address: {:?}", scene.b.watch.changes());
     ensure!(!scene.b.log().contains("MASTER"), "b saw no reason to act");
     let outage = scene.prober.outage(killed);
     ensure!(outage < seconds(0.2), "the client noticed nothing: {outage:?}");
@@ -47,11 +49,13 @@ fn a_backup_whose_router_is_killed_stays_a_backup() -> Result<()> {
     let mut scene = Scene::new(Pairing::OURS)?;
     scene.start(&priority(150), &priority(100))?;
     let before = scene.b.daemon()?.vrrp_pid()?;
+    let killed = Instant::now();
     process::send(before, Signal::SIGKILL);
     let daemon = scene.b.daemon()?;
     wait_until("another router is there", LIMIT, || daemon.vrrp_pid().is_ok_and(|pid| pid != before))?;
     scene.answers_alone("a", seconds(1.0))?;
-    ensure!(scene.b.watch.changes().is_empty(), "b does not take the address");
+    let taken = scene.b.watch.first(virtual_address(Family::V4), true, killed);
+    ensure!(taken.is_none(), "b does not take the address: {:?}", scene.b.watch.changes());
     scene.a.daemon()?.kill9();
     scene.answers("b")?;
     scene.finish().map(drop)
