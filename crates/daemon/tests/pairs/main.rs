@@ -18,6 +18,8 @@ mod reload;
 
 mod crash;
 
+mod kernel;
+
 mod bad_packets;
 
 mod tutorials;
