@@ -430,3 +430,32 @@ fn a_contest_that_lasts_is_answered_to_its_end_and_a_flood_is_not() {
     // Less than an interval may still touch two of the intervals in which eight answers are given.
     assert!(to_a_flood <= 16, "{to_a_flood} answers to a flood in less than an interval");
 }
+
+#[test]
+fn one_refused_address_of_two_is_tried_again_and_no_fault() {
+    let (mut node, _) = Node::start(plan(vec![instance("V", 10, &["192.0.2.1", "192.0.2.2"])]));
+    let _ = node.run_for(Duration::from_secs(4));
+    let actions = node.step(Input::AddressRefused { address: address("192.0.2.2"), errno: 22 });
+    assert_eq!((kinds(&actions), node.state()), (vec!["tell"], State::Master));
+    let added = |actions: &[Action]| kinds(actions).iter().filter(|kind| **kind == "add").count();
+    assert_eq!(added(&node.run_for(Duration::from_secs(29))), 0);
+    assert_eq!(added(&node.run_for(Duration::from_secs(2))), 1, "after 30 s");
+    let _ = node.step(Input::AddressRefused { address: address("192.0.2.2"), errno: 22 });
+    assert_eq!(added(&node.run_for(Duration::from_secs(58))), 0, "twice as long");
+    assert_eq!(added(&node.run_for(Duration::from_secs(3))), 1);
+    let _ = node.step(Input::AddressRefused { address: address("192.0.2.2"), errno: 22 });
+    let _ = node.step(Input::AddressRefused { address: address("192.0.2.1"), errno: 22 });
+    assert_eq!(node.state(), State::Fault, "a master of nothing is none");
+}
+
+#[test]
+fn what_was_refused_is_not_tried_again_by_a_backup() {
+    let (mut node, _) = Node::start(plan(vec![instance("V", 10, &["192.0.2.1", "192.0.2.2"])]));
+    let _ = node.run_for(Duration::from_secs(4));
+    let _ = node.step(Input::AddressRefused { address: address("192.0.2.2"), errno: 22 });
+    for _ in 0..80 {
+        let _ = node.hear(10, 200, &["192.0.2.1", "192.0.2.2"]);
+        let actions = node.run_for(Duration::from_secs(1));
+        assert!(!kinds(&actions).contains(&"add"), "{actions:?}");
+    }
+}

@@ -1,8 +1,10 @@
 //! Routes, rules and addresses that somebody removed, or that the kernel would not take.
 
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use super::Router;
 use super::action::{Action, Actions, Subject};
@@ -14,24 +16,55 @@ use crate::time::{Duration, Instant};
 const FIRST_RETRY: Duration = Duration::from_secs(30);
 const LONGEST_RETRY: Duration = Duration::from_secs(600);
 
-/// Something the kernel would not give an instance: a fault until a link changes, a reload, or the next try.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the kernel would not give an instance that is master.
+///
+/// It is a fault if it leaves the master without any of its addresses, or if it was there and could not be put back:
+/// until a link changes, a reload, or the next try. Anything less is told and tried again: a typing error in one of ten
+/// addresses, or a route the kernel does not like, stands in the files of both nodes, and no node would be master.
+///
+/// DIFFERS: keepalived says so once, stays MASTER even of nothing, and never tries again.
+#[derive(Debug, Clone)]
 pub struct Refusal {
-    /// What, in words.
+    /// What was refused last, in words.
     pub what: String,
-    /// Whether it is a fault now; between tries it is.
+    /// Whether it is a fault now; while it is tried again it is not.
     pub standing: bool,
     /// When it is tried again.
     pub retry_at: Instant,
     wait: Duration,
+    /// What to order again while it is no fault.
+    pending: Vec<Action>,
+    /// The refused ones of the instance's addresses.
+    addresses: BTreeSet<(String, IpAddr)>,
 }
 
+/// When there is nothing to try: the outcome of the last try is awaited.
+const NEVER: Instant = Instant::from_nanos(u64::MAX);
+
 impl Refusal {
-    /// Refused at `now`, once more if `before` is the last time.
-    #[must_use]
-    pub fn new(now: Instant, what: String, before: Option<&Self>) -> Self {
-        let wait = before.map_or(FIRST_RETRY, |before| (before.wait * 2).min(LONGEST_RETRY));
-        Self { what, standing: true, retry_at: now + wait, wait }
+    fn new(now: Instant) -> Self {
+        Self {
+            what: String::new(),
+            standing: false,
+            retry_at: now + FIRST_RETRY,
+            wait: FIRST_RETRY,
+            pending: Vec::new(),
+            addresses: BTreeSet::new(),
+        }
+    }
+
+    /// Refused once more: the wait doubles with each try, not with each of the things refused in one.
+    fn again(&mut self, now: Instant) {
+        if self.retry_at == NEVER {
+            self.wait = (self.wait * 2).min(LONGEST_RETRY);
+            self.retry_at = now + self.wait;
+        }
+    }
+
+    /// What is to be ordered again, if it is no fault.
+    pub fn take_pending(&mut self) -> Vec<Action> {
+        self.addresses.clear();
+        core::mem::take(&mut self.pending)
     }
 }
 
@@ -41,6 +74,7 @@ impl Router {
             self.holdings.routes().filter(|route| is_same_route(route, key)).cloned().collect();
         for route in lost {
             let what = alloc::format!("route to {}", route.destination);
+            let _ = self.restoring.insert(what.clone());
             self.tell(now, Subject::Node, Reason::Restored(what), actions);
             actions.push(Action::AddRoute(route));
         }
@@ -61,6 +95,7 @@ impl Router {
             .collect();
         for rule in lost {
             let what = alloc::format!("rule with preference {preference}");
+            let _ = self.restoring.insert(what.clone());
             self.tell(now, Subject::Node, Reason::Restored(what), actions);
             actions.push(Action::AddRule(rule));
         }
@@ -81,7 +116,8 @@ impl Router {
         };
         let concerned: Vec<usize> = (0..self.instances.len()).filter(holders).collect();
         let what = alloc::format!("address {address}");
-        self.refused(now, &what, errno, concerned, address.track_group.as_deref(), actions);
+        let order = Action::AddAddress(Arc::clone(address));
+        self.refused(now, &what, errno, concerned, address.track_group.as_deref(), order, actions);
     }
 
     pub(super) fn route_refused(
@@ -95,7 +131,8 @@ impl Router {
             |id: &usize| self.instances[*id].plan.routes.iter().any(|own| own == route && own.tracked);
         let concerned: Vec<usize> = (0..self.instances.len()).filter(holds).collect();
         let what = alloc::format!("route to {}", route.destination);
-        self.refused(now, &what, errno, concerned, route.track_group.as_deref(), actions);
+        let order = Action::AddRoute(Arc::clone(route));
+        self.refused(now, &what, errno, concerned, route.track_group.as_deref(), order, actions);
     }
 
     pub(super) fn rule_refused(&mut self, now: Instant, rule: &Arc<Rule>, errno: i32, actions: &mut Actions) {
@@ -105,9 +142,11 @@ impl Router {
             Some(preference) => alloc::format!("rule with preference {preference}"),
             None => "rule".to_string(),
         };
-        self.refused(now, &what, errno, concerned, rule.track_group.as_deref(), actions);
+        let order = Action::AddRule(Arc::clone(rule));
+        self.refused(now, &what, errno, concerned, rule.track_group.as_deref(), order, actions);
     }
 
+    #[expect(clippy::too_many_arguments, reason = "one fact, told by three kinds of entries")]
     fn refused(
         &mut self,
         now: Instant,
@@ -115,6 +154,7 @@ impl Router {
         errno: i32,
         concerned: Vec<usize>,
         track_group: Option<&str>,
+        order: Action,
         actions: &mut Actions,
     ) {
         let operation = alloc::format!("add {what}");
@@ -123,30 +163,66 @@ impl Router {
             let _ = self.lost_static.insert((group.to_string(), what.to_string()));
             self.reassess_all(now, actions);
         }
+        let could_not_be_restored = self.restoring.contains(what);
         let masters: Vec<usize> =
             concerned.into_iter().filter(|id| self.instances[*id].is_master()).collect();
         for id in &masters {
-            let refusal = Refusal::new(now, operation.clone(), self.refusals.get(id));
-            let _ = self.refusals.insert(*id, refusal);
+            let refusal = self.refusals.entry(*id).or_insert_with(|| Refusal::new(now));
+            refusal.again(now);
+            refusal.what.clone_from(&operation);
+            if let Action::AddAddress(address) = &order {
+                let _ = refusal.addresses.insert((address.link.clone(), address.address));
+            }
+            if !refusal.pending.contains(&order) {
+                refusal.pending.push(order.clone());
+            }
+            let plan = &self.instances[*id].plan;
+            let mut addresses = plan.addresses.iter().chain(&plan.excluded_addresses).peekable();
+            let holds_nothing = addresses.peek().is_some()
+                && addresses.all(|own| refusal.addresses.contains(&(own.link.clone(), own.address)));
+            refusal.standing |= could_not_be_restored || holds_nothing;
         }
         self.reassess(now, masters, actions);
     }
 
-    /// After a while the instance may try again; if the kernel still refuses, it waits twice as long.
+    /// After a while it is tried again; if the kernel still refuses, the wait is twice as long.
     pub(super) fn retry_refused(&mut self, now: Instant, actions: &mut Actions) {
-        let due: Vec<usize> = self
-            .refusals
-            .iter_mut()
-            .filter(|(_, refusal)| refusal.retry_at <= now)
-            .map(|(id, refusal)| {
-                refusal.standing = false;
-                refusal.retry_at = Instant::from_nanos(u64::MAX);
-                *id
-            })
-            .collect();
-        if !due.is_empty() {
-            self.reassess(now, due, actions);
+        let mut released = Vec::new();
+        for (id, refusal) in &mut self.refusals {
+            if refusal.retry_at > now {
+                continue;
+            }
+            refusal.retry_at = NEVER;
+            let pending = refusal.take_pending();
+            if core::mem::take(&mut refusal.standing) {
+                released.push(*id);
+            } else if self.instances[*id].is_master() {
+                actions.extend(pending);
+            }
         }
+        if !released.is_empty() {
+            self.reassess(now, released, actions);
+        }
+    }
+
+    /// Forgets what was refused to these instances: what is no fault is ordered again at once.
+    pub(super) fn forget_refusals(&mut self, ids: &[usize], actions: &mut Actions) {
+        for id in ids {
+            if let Some(mut refusal) = self.refusals.remove(id)
+                && !refusal.standing
+                && self.instances[*id].is_master()
+            {
+                actions.extend(refusal.take_pending());
+            }
+        }
+    }
+
+    /// An instance that is master no longer has nothing to try again; a fault it was given stays.
+    pub(super) fn stop_trying(&mut self, id: usize) {
+        if self.refusals.get(&id).is_some_and(|refusal| !refusal.standing && refusal.retry_at != NEVER) {
+            let _ = self.refusals.remove(&id);
+        }
+        self.restoring.clear();
     }
 }
 

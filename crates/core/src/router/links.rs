@@ -82,9 +82,7 @@ impl Router {
             // What the kernel refused on this link, or dropped with it, is tried again.
             let on_link = |id: &usize| self.holds_on(*id, name);
             let retried: Vec<usize> = self.refusals.keys().copied().filter(on_link).collect();
-            for id in retried {
-                let _ = self.refusals.remove(&id);
-            }
+            self.forget_refusals(&retried, actions);
             let routes: Vec<Arc<Route>> = self
                 .holdings
                 .routes()
@@ -185,6 +183,7 @@ impl Router {
                 let subject = Subject::Link(name);
                 self.tell(now, subject, Reason::Restored(alloc::format!("address {held}")), actions);
             }
+            let _ = self.restoring.insert(alloc::format!("address {held}"));
             actions.push(Action::AddAddress(held));
             return;
         }

@@ -83,6 +83,8 @@ pub struct Router {
     lost_static: BTreeSet<(String, String)>,
     /// What the kernel would not give an instance.
     refusals: BTreeMap<usize, Refusal>,
+    /// What is being put back after somebody removed it, in the words of [`entries`].
+    restoring: BTreeSet<String>,
     kernel: Kernel,
     holdings: Holdings,
     announcer: Announcer,
@@ -153,6 +155,7 @@ impl Router {
             static_entries: Entries::default(),
             lost_static: BTreeSet::new(),
             refusals: BTreeMap::new(),
+            restoring: BTreeSet::new(),
             kernel: Kernel::default(),
             holdings: Holdings::default(),
             announcer: Announcer::default(),

@@ -46,7 +46,9 @@ impl Router {
         self.announcer.replan(&plan);
         self.announcer.clear();
         self.limits.clear();
-        self.refusals.clear();
+        let refused: Vec<usize> = self.refusals.keys().copied().collect();
+        self.forget_refusals(&refused, actions);
+        self.restoring.clear();
         self.lost_static.clear();
         self.settings = plan.settings;
         self.track_groups = plan.track_groups;

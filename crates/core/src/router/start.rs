@@ -135,6 +135,7 @@ impl Router {
             .cloned()
             .collect();
         for address in missing {
+            let _ = self.restoring.insert(alloc::format!("address {address}"));
             let reason = Reason::Restored(alloc::format!("address {address}"));
             self.tell(now, Subject::Link(address.link.clone()), reason, actions);
             actions.push(Action::AddAddress(address));

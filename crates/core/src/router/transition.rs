@@ -138,6 +138,7 @@ impl Router {
         if matches!(to, State::Fault | State::Init) {
             actions.extend(self.instances[id].adverts(0).into_iter().map(Action::SendAdvert));
         }
+        self.stop_trying(id);
         self.announcer.forget(id);
         if self.phase == Phase::Finished && self.settings.keep_addresses_on_exit {
             return;

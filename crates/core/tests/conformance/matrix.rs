@@ -333,7 +333,10 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
         (Master, OurVirtualAddressRemoved) => stays(&["add 192.0.2.1"]),
         (Master, OurRouteRemoved) => stays(&["add route 203.0.113.0"]),
         (Master, OurRuleRemoved) => stays(&["add rule 100"]),
-        (Master, OurAddressRefused | OurRouteRefused | OurRuleRefused) => to(Fault, LEAVE_MASTER),
+        // It has one address only, and would be master of nothing.
+        (Master, OurAddressRefused) => to(Fault, LEAVE_MASTER),
+        // Told, and tried again later: the file of the other node has it too.
+        (Master, OurRouteRefused | OurRuleRefused) => stays(NOTHING),
         (Master, ReloadedWithoutInstance) => (None, LEAVE_MASTER.to_vec()),
         (Master, ShutdownRequested) => to(
             Init,
