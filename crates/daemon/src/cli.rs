@@ -121,6 +121,12 @@ pub struct DaemonOptions {
     /// Complain about every configuration file that is missing (always done)
     #[arg(short = 'e', long = "all-config")]
     pub all_config: bool,
+    /// keepalived's debugging switches of this name; accepted, without effect
+    #[arg(long, value_name = "SWITCHES", num_args = 0..=1, require_equals = true, hide = true)]
+    pub debug: Option<Option<String>>,
+    /// keepalived's performance data; accepted, without effect
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, hide = true)]
+    pub perf: Option<Option<String>>,
     /// The id for `@id` lines
     #[arg(short = 'i', long = "config-id", value_name = "ID")]
     pub config_id: Option<String>,
@@ -313,7 +319,8 @@ mod tests {
     fn long_names_have_keepalived_s_spelling() {
         let line = "keepalived --use-file=/a --vrrp --no_bfd --log-console --log-facility=local3 --dont-fork \
                     --vrrp_pid=/b --checkers_pid=/c --bfd_pid=/d --dont-release-vrrp --release-vips --snmp \
-                    --address-monitoring --namespace=red --ignore-sigint --no-mem-check --dont-respawn --dump-conf";
+                    --address-monitoring --namespace=red --ignore-sigint --no-mem-check --dont-respawn --dump-conf \
+                    --debug=DaEgM --perf";
         let options = parsed(line).daemon;
         assert_eq!(options.log.log_facility, Facility::local(3).expect("local3"));
         assert_eq!(options.namespace.as_deref(), Some("red"));

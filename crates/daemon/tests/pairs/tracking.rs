@@ -1,10 +1,11 @@
 //! What a router follows: scripts, and the other members of its sync group.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use mainstay::lab::{Lab, holds_for, seconds, wait_until};
+use mainstay::lab::{LAN, Lab, capture, holds_for, seconds, wait_until};
 
 use crate::scene::{Cast, Family, Kind, LIMIT, Pairing, Scene, Settings, priority, program};
 
@@ -105,6 +106,7 @@ fn a_group_moves_together(a_kind: Kind, b_kind: Kind) -> Result<()> {
     let b = lab.node("b", &["10.0.0.2/24"])?;
     a.plug("eth1", "lan2", &["10.0.1.1/24"])?;
     b.plug("eth1", "lan2", &["10.0.1.2/24"])?;
+    let captures = [(lab.capture(LAN)?, 0), (lab.capture("lan2")?, 1)];
     let _first = a.start(&program(a_kind), &group_config(150))?;
     let _second = b.start(&program(b_kind), &group_config(100))?;
     let both = |node: &mainstay::lab::Node, hold: bool| {
@@ -116,6 +118,11 @@ fn a_group_moves_together(a_kind: Kind, b_kind: Kind) -> Result<()> {
     holds_for("b keeps both addresses", seconds(0.5), || both(&b, true))?;
     a.join_port("eth1")?;
     lab.wait_until("a holds both addresses alone again", LIMIT, || both(&a, true) && both(&b, false))?;
+    for (capture, lan) in captures {
+        let ours = [(a_kind, 1), (b_kind, 2)].into_iter().filter(|(kind, _)| *kind == Kind::Mainstay);
+        let sources: Vec<IpAddr> = ours.map(|(_, host)| IpAddr::from([10, 0, lan, host])).collect();
+        capture::assert_clean(&capture.finish()?, &sources)?;
+    }
     Ok(())
 }
 
