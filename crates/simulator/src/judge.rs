@@ -3,7 +3,8 @@
 //! - **S3** Two holders only while something excuses it: a cut, a lost advert, a freeze, a crash that left addresses,
 //!   peers that reject each other. It ends within one advert interval after the excuse has ended. Its time is
 //!   counted by cause.
-//! - **S5** With nothing on its way, a node's kernel has the addresses of the routers it is master of, and no others.
+//! - **S5** With nothing on its way, a node's kernel has the addresses of the routers it is master of, and no others;
+//!   some may be lacking while the kernel refuses them.
 //! - **S6** What an advert says decides alone: a master yields to a higher (priority, address), stays for a lower one;
 //!   a damaged advert changes nothing.
 //! - **L4** Six seconds after an undisturbed take-over every host's traffic reaches the holder.

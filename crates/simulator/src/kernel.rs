@@ -21,6 +21,8 @@ pub struct Kernel {
     /// Addresses on the link; the first of the list is the node's own.
     addresses: Vec<IpAddr>,
     virtual_addresses: BTreeSet<IpAddr>,
+    /// What it refused to add and nobody has added or removed since.
+    refused: BTreeSet<IpAddr>,
     /// Whether the link has a carrier.
     pub carrier: bool,
     /// Whether it refuses to add addresses.
@@ -39,6 +41,7 @@ impl Kernel {
             mac,
             addresses,
             virtual_addresses: BTreeSet::new(),
+            refused: BTreeSet::new(),
             carrier: true,
             refuses: false,
             loses_events: false,
@@ -51,11 +54,23 @@ impl Kernel {
     /// # Errors
     /// `EPERM` while the kernel refuses.
     pub fn add(&mut self, address: IpAddr) -> Result<bool, i32> {
-        if self.refuses { Err(1) } else { Ok(self.virtual_addresses.insert(address)) }
+        if self.refuses {
+            self.refused.insert(address);
+            return Err(1);
+        }
+        self.refused.remove(&address);
+        Ok(self.virtual_addresses.insert(address))
+    }
+
+    /// Whether it refused to add this address, and that is how things stand.
+    #[must_use]
+    pub fn has_refused(&self, address: IpAddr) -> bool {
+        self.refused.contains(&address)
     }
 
     /// Removes a virtual address; false if it was not there.
     pub fn remove(&mut self, address: IpAddr) -> bool {
+        self.refused.remove(&address);
         self.virtual_addresses.remove(&address)
     }
 
