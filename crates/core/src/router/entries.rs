@@ -38,6 +38,19 @@ pub struct Refusal {
     addresses: BTreeSet<(String, IpAddr)>,
 }
 
+/// One refusal as the kernel told it.
+struct Refused<'a> {
+    /// What was ordered.
+    order: Action,
+    /// The same in words.
+    what: String,
+    errno: i32,
+    /// Instances whose plan has it and that track it.
+    concerned: Vec<usize>,
+    /// The track group of a static entry.
+    track_group: Option<&'a str>,
+}
+
 /// When there is nothing to try: the outcome of the last try is awaited.
 const NEVER: Instant = Instant::from_nanos(u64::MAX);
 
@@ -117,7 +130,8 @@ impl Router {
         let concerned: Vec<usize> = (0..self.instances.len()).filter(holders).collect();
         let what = alloc::format!("address {address}");
         let order = Action::AddAddress(Arc::clone(address));
-        self.refused(now, &what, errno, concerned, address.track_group.as_deref(), order, actions);
+        let track_group = address.track_group.as_deref();
+        self.refused(now, Refused { order, what, errno, concerned, track_group }, actions);
     }
 
     pub(super) fn route_refused(
@@ -132,7 +146,8 @@ impl Router {
         let concerned: Vec<usize> = (0..self.instances.len()).filter(holds).collect();
         let what = alloc::format!("route to {}", route.destination);
         let order = Action::AddRoute(Arc::clone(route));
-        self.refused(now, &what, errno, concerned, route.track_group.as_deref(), order, actions);
+        let track_group = route.track_group.as_deref();
+        self.refused(now, Refused { order, what, errno, concerned, track_group }, actions);
     }
 
     pub(super) fn rule_refused(&mut self, now: Instant, rule: &Arc<Rule>, errno: i32, actions: &mut Actions) {
@@ -143,27 +158,19 @@ impl Router {
             None => "rule".to_string(),
         };
         let order = Action::AddRule(Arc::clone(rule));
-        self.refused(now, &what, errno, concerned, rule.track_group.as_deref(), order, actions);
+        let track_group = rule.track_group.as_deref();
+        self.refused(now, Refused { order, what, errno, concerned, track_group }, actions);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one fact, told by three kinds of entries")]
-    fn refused(
-        &mut self,
-        now: Instant,
-        what: &str,
-        errno: i32,
-        concerned: Vec<usize>,
-        track_group: Option<&str>,
-        order: Action,
-        actions: &mut Actions,
-    ) {
+    fn refused(&mut self, now: Instant, refused: Refused<'_>, actions: &mut Actions) {
+        let Refused { order, what, errno, concerned, track_group } = refused;
         let operation = alloc::format!("add {what}");
         self.tell(now, Subject::Node, Reason::Refused { operation: operation.clone(), errno }, actions);
         if let Some(group) = track_group {
-            let _ = self.lost_static.insert((group.to_string(), what.to_string()));
+            let _ = self.lost_static.insert((group.to_string(), what.clone()));
             self.reassess_all(now, actions);
         }
-        let could_not_be_restored = self.restoring.contains(what);
+        let could_not_be_restored = self.restoring.contains(&what);
         let masters: Vec<usize> =
             concerned.into_iter().filter(|id| self.instances[*id].is_master()).collect();
         for id in &masters {

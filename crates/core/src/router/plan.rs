@@ -60,7 +60,7 @@ pub struct Settings {
     pub garp_interval: Duration,
     /// `vrrp_gna_interval`: least time between two neighbour advertisements on an interface.
     pub na_interval: Duration,
-    /// `@mainstay remove_residual_vips`-like behaviour is always on; this keeps the VIPs at exit (`-V`).
+    /// `--dont-release-vrrp` (`-V`): leave addresses, routes and rules in place at the end.
     pub keep_addresses_on_exit: bool,
 }
 
