@@ -5,13 +5,15 @@
 //! [`router::Router`] and performs what it orders; the simulator does the same with a modelled world.
 //!
 //! Read in this order: [`time`] and [`address`] (the vocabulary), [`vrrp`] (packets, timers, election of one virtual
-//! router), [`track`] (what may lower a priority), [`router`] (all instances of one node, and its contract).
+//! router), [`track`] (what may lower a priority), [`lease`] (what the kernel does for a
+//! router that has died), [`router`] (all instances of one node, and its contract).
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
 pub mod address;
+pub mod lease;
 pub mod router;
 pub mod time;
 pub mod track;
