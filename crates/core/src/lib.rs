@@ -6,13 +6,16 @@
 //!
 //! Read in this order: [`time`] and [`address`] (the vocabulary), [`vrrp`] (packets, timers, election of one virtual
 //! router), [`track`] (what may lower a priority), [`lease`] (what the kernel does for a
-//! router that has died), [`router`] (all instances of one node, and its contract).
+//! router that has died), [`router`] (all instances of one node, and its contract), [`ipvs`] (the kernel's load
+//! balancer in plain values), [`director`] (virtual servers, and who is fit to serve them).
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
 pub mod address;
+pub mod director;
+pub mod ipvs;
 pub mod lease;
 pub mod router;
 pub mod time;
