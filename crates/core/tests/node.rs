@@ -72,6 +72,7 @@ fn instance(name: &str, vrid: u8, vips: &[&str]) -> InstancePlan {
         notify_priority_changes: false,
         notify_deleted: false,
         receive_buffer: None,
+        lease: None,
     }
 }
 

@@ -313,6 +313,8 @@ impl World {
                 | Action::RemoveRoute(_)
                 | Action::AddRule(_)
                 | Action::RemoveRule(_)
+                | Action::SetGates(_)
+                | Action::CloseGate(_)
                 | Action::Announce { .. }
                 | Action::PromoteSecondaries(_)
                 | Action::Finished => self.nodes[id].effects.push_back(action),

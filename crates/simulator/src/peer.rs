@@ -363,6 +363,7 @@ impl PlainPeer {
                 destination,
                 ttl: Some(255),
                 payload: Arc::from(emit(&message(destination))),
+                not_after: None,
             })
         };
         destinations.into_iter().map(advert).collect()

@@ -236,6 +236,7 @@ impl Scenario {
             notify_priority_changes: false,
             notify_deleted: false,
             receive_buffer: None,
+            lease: None,
         }
     }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::reason::Reason;
 use crate::address::{InterfaceAddress, LinkIndex, Route, Rule};
+use crate::lease::{Gate, GateId};
 use crate::time::Instant;
 
 /// One order.
@@ -31,6 +32,11 @@ pub enum Action {
     AddRule(Arc<Rule>),
     /// Remove a rule; one that is gone already is no error.
     RemoveRule(Arc<Rule>),
+    /// All gates that are wanted now, sorted by number: what is not among them is taken away, what is there already
+    /// stays open as long as it was. Empty: none, and nothing of ours stays behind.
+    SetGates(Arc<[Gate]>),
+    /// Close a gate at once; the addresses behind it are about to be removed. One that is closed is no error.
+    CloseGate(GateId),
     /// Tell the link whose hardware address an address has: gratuitous ARP or unsolicited neighbour advertisement.
     Announce {
         /// Link to send it on.
@@ -69,6 +75,9 @@ pub struct Advert {
     pub ttl: Option<u8>,
     /// The VRRP message with its checksum. (Over IPv6 the kernel may write the same checksum again.)
     pub payload: Arc<[u8]>,
+    /// From then on it must not be sent any more, and counts as refused: the lease is over, and a late advert would
+    /// take it up again. `None` without a lease that counts.
+    pub not_after: Option<Instant>,
 }
 
 /// One socket pair the router needs.

@@ -71,6 +71,11 @@ pub enum Input<'a> {
         /// Errno.
         errno: i32,
     },
+    /// The kernel would not make the gates of the VIP lease.
+    GatesRefused {
+        /// Errno.
+        errno: i32,
+    },
     /// A socket of [`Router::wanted_sockets`](super::Router::wanted_sockets) is being opened, is open, or could not be
     /// opened. A performer that opens sockets at once need not say so.
     SocketBecame {

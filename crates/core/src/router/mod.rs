@@ -19,11 +19,13 @@ pub mod action;
 mod announcer;
 mod deadlines;
 mod entries;
+mod gates;
 mod holdings;
 pub mod input;
 mod kernel;
 mod limits;
 mod links;
+pub mod peers;
 pub mod plan;
 pub mod reason;
 mod receive;
@@ -207,6 +209,7 @@ impl Router {
                 | Input::RouteRefused { .. }
                 | Input::RuleRefused { .. }
                 | Input::AdvertRefused { .. }
+                | Input::GatesRefused { .. }
                 | Input::SocketBecame { .. }
                 | Input::ScriptFinished { .. }
                 | Input::ProcessesCounted { .. },
@@ -231,6 +234,7 @@ impl Router {
             Input::RouteRefused { route, errno } => self.route_refused(now, &route, errno, actions),
             Input::RuleRefused { rule, errno } => self.rule_refused(now, &rule, errno, actions),
             Input::AdvertRefused { instance, errno } => self.advert_refused(now, &instance, errno, actions),
+            Input::GatesRefused { errno } => self.gates_refused(now, errno, actions),
             Input::SocketBecame { socket, listening } => self.socket_became(now, socket, listening, actions),
             Input::ScriptFinished { script, outcome } => {
                 self.script_finished(now, &script, &outcome, actions)

@@ -154,6 +154,18 @@ pub struct InstancePlan {
     pub notify_deleted: bool,
     /// `kernel_rx_buf_size`, bytes.
     pub receive_buffer: Option<u32>,
+    /// The VIP lease, `@mainstay vip_lease`; `None` is off.
+    pub lease: Option<LeasePlan>,
+}
+
+/// `@mainstay vip_lease`: the kernel answers for the addresses only while our adverts leave in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeasePlan {
+    /// How long one advert keeps the addresses in use: more than one advert interval, less than
+    /// `down_timer_adverts` of them.
+    pub length: Duration,
+    /// `only_if_peer_seen`: the lease counts only while a living peer is known, which could take over.
+    pub only_if_peer_seen: bool,
 }
 
 /// To whom an instance's adverts go.

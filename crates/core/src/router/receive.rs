@@ -92,6 +92,7 @@ impl Router {
         if message.interval != own_interval {
             self.tell_mismatch(now, id, source, Mismatch::Interval, actions);
         }
+        self.instances[id].peers.heard(source, heard.priority);
         let waited_until = self.instances[id].deadline();
         self.step_instance(now, id, Fact::Heard(heard), actions);
         let instance = &self.instances[id];

@@ -7,6 +7,7 @@ use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::peers::Peers;
 use super::reason::{Cause, State};
 use crate::address::{InterfaceAddress, Route, Rule};
 use crate::time::{Duration, Instant};
@@ -134,6 +135,8 @@ pub struct ResumeInstance {
     pub state: State,
     /// The learned interval, for a v3 backup.
     pub master_advert_interval: Duration,
+    /// The other routers known to be alive.
+    pub peers: Peers,
     /// Counters.
     pub counters: Counters,
 }

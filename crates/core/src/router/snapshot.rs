@@ -45,6 +45,7 @@ impl Router {
                     name: instance.plan.name.clone(),
                     state: instance.state(),
                     master_advert_interval: instance.master_advert_interval(),
+                    peers: instance.peers.clone(),
                     counters: instance.counters,
                 })
                 .collect(),

@@ -50,6 +50,7 @@ impl Router {
             let name = self.instances[id].plan.name.clone();
             let Some(left) = left_as(&name) else { continue };
             self.instances[id].counters = left.counters;
+            self.instances[id].peers = left.peers.clone();
             match left.state {
                 State::Master if self.instances[id].source.is_some() => self.resume_master(now, id, actions),
                 State::Backup => {

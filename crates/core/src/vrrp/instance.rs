@@ -40,6 +40,7 @@ use super::announce::Due;
 use super::election::Heard;
 use super::timers;
 use crate::address::LinkIndex;
+use crate::router::peers::Peers;
 use crate::router::plan::{InstancePlan, WantedState};
 use crate::router::reason::{Cause, State};
 use crate::router::report::Counters;
@@ -59,6 +60,8 @@ pub struct Instance {
     pub link: Option<LinkIndex>,
     /// Its address, when it has one.
     pub source: Option<IpAddr>,
+    /// What is known of the other routers of this virtual router.
+    pub peers: Peers,
     /// Counters.
     pub counters: Counters,
     machine: Machine,
@@ -142,6 +145,7 @@ impl Instance {
             name: Arc::from(plan.name.as_str()),
             link: None,
             source: None,
+            peers: Peers::default(),
             counters: Counters::default(),
             machine: Machine::Init,
             since: now,

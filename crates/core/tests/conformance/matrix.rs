@@ -70,6 +70,7 @@ enum Fact {
     OurRouteRefused,
     OurRuleRefused,
     AdvertRefused,
+    GatesRefused,
     ScriptFailed,
     ScriptSucceeded,
     UnknownScriptFinished,
@@ -87,7 +88,7 @@ enum Fact {
 
 use Fact::*;
 
-const FACTS: [Fact; 38] = [
+const FACTS: [Fact; 39] = [
     TickNothingDue,
     TickDue,
     AdvertHigher,
@@ -113,6 +114,7 @@ const FACTS: [Fact; 38] = [
     OurRouteRefused,
     OurRuleRefused,
     AdvertRefused,
+    GatesRefused,
     ScriptFailed,
     ScriptSucceeded,
     UnknownScriptFinished,
@@ -190,6 +192,7 @@ fn tell(node: &mut Node, fact: Fact) {
             node.step(Input::RuleRefused { rule: rule("203.0.113.0", 100), errno: EPERM });
         }
         AdvertRefused => node.step(Input::AdvertRefused { instance: "VI_1".into(), errno: EPERM }),
+        GatesRefused => node.step(Input::GatesRefused { errno: EPERM }),
         ScriptFailed => node.finish_script("chk", 1),
         ScriptSucceeded => node.finish_script("chk", 0),
         UnknownScriptFinished => node.finish_script("nobody's", 1),
@@ -259,6 +262,7 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | OurRouteRefused
             | OurRuleRefused
             | AdvertRefused
+            | GatesRefused
             | ScriptFailed
             | ScriptSucceeded
             | UnknownScriptFinished
@@ -303,6 +307,7 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | OurRouteRefused
             | OurRuleRefused
             | AdvertRefused
+            | GatesRefused
             | ScriptFailed
             | ScriptSucceeded
             | UnknownScriptFinished
@@ -362,6 +367,7 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | OtherRouteRemoved
             | OtherRuleRemoved
             | AdvertRefused
+            | GatesRefused
             | ScriptFailed
             | ScriptSucceeded
             | UnknownScriptFinished
@@ -404,6 +410,7 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | OurRouteRefused
             | OurRuleRefused
             | AdvertRefused
+            | GatesRefused
             | ScriptFailed
             | ScriptSucceeded
             | UnknownScriptFinished
@@ -466,6 +473,7 @@ fn every_input_is_a_row() {
         Input::RouteRefused { .. } => OurRouteRefused,
         Input::RuleRefused { .. } => OurRuleRefused,
         Input::AdvertRefused { .. } => Fact::AdvertRefused,
+        Input::GatesRefused { .. } => Fact::GatesRefused,
         Input::ScriptFinished { .. } => ScriptFailed,
         Input::FileRead { .. } => FileBad,
         Input::ProcessesCounted { .. } => ProcessGone,

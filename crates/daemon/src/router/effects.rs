@@ -88,7 +88,7 @@ impl Lane {
     }
 
     fn perform(&mut self, segment: Segment) {
-        let Segment { promotions, changes, announcements, tellings } = segment;
+        let Segment { gates: _, promotions, changes, announcements, tellings } = segment;
         for link in promotions {
             if let Err(error) = sysctl::promote_secondaries(&link) {
                 self.reporter.complain(format!("set promote_secondaries of {link}"), error.errno());

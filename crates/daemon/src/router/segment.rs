@@ -8,14 +8,18 @@
 //! announced, and nobody is told of a later state before an earlier one.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use mainstay_core::address::LinkIndex;
+use mainstay_core::lease::{Gate, GateId};
 use mainstay_core::router::{Action, Event, Notification};
 use mainstay_system::netlink::Change;
 
 /// Orders that are performed together.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Segment {
+    /// Gates, in order, before anything else: an address is taken away behind a closed gate.
+    pub gates: Vec<GateOrder>,
     /// Changes to the kernel, in order.
     pub changes: Vec<Change>,
     /// Links to be given `promote_secondaries`, before anything else: it must be on before an address goes.
@@ -24,6 +28,15 @@ pub struct Segment {
     pub announcements: Vec<(LinkIndex, [u8; 6], IpAddr)>,
     /// What is told when all that is done, in order.
     pub tellings: Vec<Telling>,
+}
+
+/// What is to become of the gates of the VIP lease.
+#[derive(Debug, PartialEq, Eq)]
+pub enum GateOrder {
+    /// These, and no others.
+    Become(Arc<[Gate]>),
+    /// One is closed.
+    Close(GateId),
 }
 
 /// Something to be told.
@@ -62,6 +75,7 @@ pub fn segments(orders: impl IntoIterator<Item = Action>) -> Vec<Segment> {
 }
 
 enum Order {
+    Gate(GateOrder),
     Change(Change),
     Promote(String),
     Announce(LinkIndex, [u8; 6], IpAddr),
@@ -79,6 +93,8 @@ impl Order {
             Action::RemoveRule(rule) => Self::Change(Change::RemoveRule(rule)),
             Action::Announce { link, mac, address } => Self::Announce(link, mac, address),
             Action::PromoteSecondaries(link) => Self::Promote(link),
+            Action::SetGates(gates) => Self::Gate(GateOrder::Become(gates)),
+            Action::CloseGate(gate) => Self::Gate(GateOrder::Close(gate)),
             Action::Notify(notification) => Self::Say(Telling::Notify(notification)),
             Action::Tell(event) => Self::Say(Telling::Tell(event)),
             Action::SendAdvert(_) | Action::RunScript(_) | Action::SocketsChanged | Action::Finished => {
@@ -94,14 +110,24 @@ impl Order {
             }
             // Changes ordered before it must not see it.
             Self::Promote(_) => !segment.changes.is_empty(),
+            // The first order of a kind of its own, so that nothing is answered for behind a gate that should be closed.
+            Self::Gate(_) => !segment.is_empty_but_for_gates(),
             Self::Announce(..) | Self::Say(_) => false,
         }
     }
 }
 
 impl Segment {
+    fn is_empty_but_for_gates(&self) -> bool {
+        self.promotions.is_empty()
+            && self.changes.is_empty()
+            && self.announcements.is_empty()
+            && self.tellings.is_empty()
+    }
+
     fn push(&mut self, order: Order) {
         match order {
+            Order::Gate(gate) => self.gates.push(gate),
             Order::Change(change) => self.changes.push(change),
             Order::Promote(link) => self.promotions.push(link),
             Order::Announce(link, mac, address) => self.announcements.push((link, mac, address)),
@@ -115,7 +141,6 @@ mod tests {
     use super::*;
     use mainstay_core::address::{AddressFlags, InterfaceAddress};
     use mainstay_core::router::{NotifyObject, NotifyState};
-    use std::sync::Arc;
 
     fn address(number: u8) -> Arc<InterfaceAddress> {
         Arc::new(InterfaceAddress {

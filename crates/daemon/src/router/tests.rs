@@ -181,6 +181,7 @@ fn instance(name: &str, vrid: u8, priority: u8, address: &str) -> InstancePlan {
         notify_priority_changes: false,
         notify_deleted: false,
         receive_buffer: None,
+        lease: None,
     }
 }
 

@@ -238,6 +238,7 @@ fn finish(lowering: &mut Lowering<'_>, mut draft: Draft) -> Option<InstancePlan>
             .unwrap_or(lowering.model.router.settings.notify_priority_changes),
         notify_deleted,
         receive_buffer: draft.receive_buffer,
+        lease: None,
     };
     if let Some(commands) = draft.notify.finish(lowering) {
         lowering.model.instance_notify.insert(name, commands);

@@ -43,6 +43,7 @@ impl Instance {
                 destination: *destination,
                 ttl,
                 payload: Arc::clone(payload),
+                not_after: None,
             })
             .collect()
     }

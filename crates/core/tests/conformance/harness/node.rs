@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mainstay_core::address::{Prefix, RouteKey, RuleAction};
+use mainstay_core::lease::{Gate, Guard};
 use mainstay_core::router::report::{Counters, InstanceReport};
 use mainstay_core::router::{
     Advert, Event, Input, Link, Mismatch, NotifyObject, Packet, Reason, Resume, Router, RouterPlan,
@@ -363,6 +364,8 @@ impl Node {
             }),
             Action::AddRoute(_)
             | Action::AddRule(_)
+            | Action::SetGates(_)
+            | Action::CloseGate(_)
             | Action::Announce { .. }
             | Action::PromoteSecondaries(_)
             | Action::RunScript(_)
@@ -409,6 +412,14 @@ fn link(index: LinkIndex, name: &str) -> Link {
     }
 }
 
+fn gate(gate: &Gate) -> String {
+    match gate.guard {
+        Guard::Open => format!("{} open", gate.instance),
+        Guard::Lease { renewed: None } => format!("{} leased", gate.instance),
+        Guard::Lease { renewed: Some(_) } => format!("{} leased and held", gate.instance),
+    }
+}
+
 fn line(action: &Action) -> Option<String> {
     Some(match action {
         Action::SendAdvert(advert) => format!("advert {}", advert.payload[2]),
@@ -425,6 +436,9 @@ fn line(action: &Action) -> Option<String> {
             let (NotifyObject::Instance(name) | NotifyObject::Group(name)) = &notification.object;
             format!("notify {name} {}", notification.state.word())
         }
+        Action::SetGates(gates) if gates.is_empty() => return None,
+        Action::SetGates(gates) => format!("gates {}", gates.iter().map(gate).collect::<Vec<_>>().join(", ")),
+        Action::CloseGate(_) => "close gate".into(),
         Action::Finished => "finished".into(),
         Action::Tell(_) | Action::SocketsChanged => return None,
     })

@@ -106,6 +106,7 @@ pub fn instance(name: &str) -> Instance {
         notify_priority_changes: false,
         notify_deleted: false,
         receive_buffer: None,
+        lease: None,
     })
 }
 

@@ -87,6 +87,7 @@ fn advert(link: Option<LinkIndex>, source: &str, destination: &str, payload: &[u
         destination: lab::address(destination),
         ttl: Some(255),
         payload: Arc::from(payload),
+        not_after: None,
     }
 }
 
