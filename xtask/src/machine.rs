@@ -32,7 +32,16 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 /// # Errors
 /// Fails only if it cannot find out who we are.
 pub fn prepare() -> Result<Vec<&'static str>> {
-    let missing = missing_packages();
+    let tools: Vec<_> = TOOLS.iter().chain(&crate::vm::TOOLS).copied().collect();
+    provide(&tools)
+}
+
+/// Installs the packages of those of these programs that are missing, if it can. Returns what is still missing then.
+///
+/// # Errors
+/// Fails only if it cannot find out who we are.
+pub fn provide(tools: &[(&str, &'static str)]) -> Result<Vec<&'static str>> {
+    let missing = missing_packages(tools);
     if missing.is_empty() || !is_root()? || !has("apt-get") {
         return Ok(missing);
     }
@@ -40,7 +49,7 @@ pub fn prepare() -> Result<Vec<&'static str>> {
     if let Err(error) = install(&missing) {
         println!("{error:#}");
     }
-    Ok(missing_packages())
+    Ok(missing_packages(tools))
 }
 
 /// Whether we may do everything.
@@ -62,8 +71,8 @@ pub fn has(program: &str) -> bool {
     folders.split(':').any(|folder| executable(&Path::new(folder).join(program)))
 }
 
-fn missing_packages() -> Vec<&'static str> {
-    TOOLS.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect()
+fn missing_packages(tools: &[(&str, &'static str)]) -> Vec<&'static str> {
+    tools.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect()
 }
 
 fn install(packages: &[&str]) -> Result<()> {

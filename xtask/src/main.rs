@@ -1,4 +1,4 @@
-//! The project's own chores: `cargo xtask test | tidy | fuzz | mutants | bench | ci`.
+//! The project's own chores: `cargo xtask test | tidy | fuzz | mutants | bench | vm | vm-tests | ci`.
 //!
 //! `cargo xtask test` is the one command of the README. It looks at what the machine has ([`machine`]), runs one
 //! [`steps`] after the other as listed in [`mod@test`], and ends with a table and a line that says how many checks passed.
@@ -9,6 +9,7 @@ mod mutants;
 mod steps;
 mod test;
 mod tidy;
+mod vm;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -52,6 +53,24 @@ enum Chore {
         #[arg(long, default_value_t = 1500)]
         seeds: u32,
     },
+    /// Run a command as root in a guest machine with Debian's kernel, which has ip_vs, and end with its exit status.
+    Vm {
+        #[command(flatten)]
+        options: vm::Options,
+        /// The command and its words.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
+    /// Build the tests that need ip_vs and run them in one such guest.
+    VmTests {
+        #[command(flatten)]
+        options: vm::Options,
+        /// Only the tests of this package.
+        #[arg(long, short)]
+        package: Option<String>,
+        /// Only tests with one of these words in their names.
+        words: Vec<String>,
+    },
     /// Measure against keepalived in one run.
     Bench {
         /// Name of the benchmark, such as `vrrp`.
@@ -75,6 +94,16 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(&root()),
         Chore::Fuzz { seconds } => fuzz::run(&root(), seconds).map(drop),
         Chore::Mutants { words, seeds } => mutants::run(&root(), &words, seeds),
+        Chore::Vm { options, words } => vm::run(&root(), &options, &words).map(|status| {
+            // The status of the command is to be ours, whatever it is.
+            std::process::exit(status)
+        }),
+        Chore::VmTests { options, package, words } => {
+            vm::run_tests(&root(), &options, package.as_deref(), &words).and_then(|count| {
+                ensure!(count.failed == 0, "{} tests failed in the guest", count.failed);
+                Ok(())
+            })
+        }
         Chore::Bench { name, words } => bench(&name, &words),
     };
     match outcome {

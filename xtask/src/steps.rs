@@ -152,7 +152,7 @@ pub fn count_tests(command: &mut Command) -> Result<Count> {
 
 /// Reads `Summary [ 1.2s] 9 tests run: 8 passed (1 slow), 1 failed, 0 skipped` of nextest, and
 /// `test result: ok. 8 passed; 1 failed; ...` of cargo test. A test that ran out of time has failed.
-fn closing_line(line: &str) -> Option<Count> {
+pub fn closing_line(line: &str) -> Option<Count> {
     // nextest shows what a failed test printed, indented: a closing line in there is not the runner's.
     let counts = if line.trim_start().starts_with("Summary [") {
         line.split_once("run:")?.1

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::steps::{Count, Steps, check, count_tests};
-use crate::{cargo, fuzz, machine, tidy};
+use crate::{cargo, fuzz, machine, tidy, vm};
 
 /// What to run, and how strictly.
 #[derive(Debug)]
@@ -47,6 +47,7 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     steps.run("tests", || runner.tests(&["--workspace"], "not binary(pairs)"));
     steps.run("doc tests", || count_tests(&mut runner.cargo(&["test", "--workspace", "--doc", "--quiet"])));
     steps.run("pairs of daemons", || runner.pairs());
+    steps.run("in a guest with ip_vs", || vm::run_tests(root, &vm::Options::default(), None, &[]));
     steps.run("fuzzing", || fuzz::run(root, options.fuzz_seconds));
     steps.finish()
 }

@@ -1,0 +1,3 @@
+//! What only a kernel with ip_vs can show. `cargo xtask vm-tests` runs these in a guest, as root, one at a time.
+
+mod guest;

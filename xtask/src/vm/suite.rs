@@ -1,0 +1,75 @@
+//! Tests that need the guest's kernel: the integration tests named `vm` of any package, all in one boot.
+//!
+//! Their targets say `test = false` in the package's manifest, so that `cargo test` on a machine that may lack ip_vs
+//! leaves them alone. They are built here and run there: the guest has no compiler's patience.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+use cargo_metadata::{Message, MetadataCommand};
+
+use super::guest::{Options, script_of};
+use super::{provide, quoted, quoted_all};
+use crate::cargo;
+use crate::steps::{Count, closing_line};
+
+/// The name of the test targets that run in the guest.
+const TARGET: &str = "vm";
+
+/// Builds and runs the tests, in one package or in all, whose names contain one of these words (all if there are none).
+///
+/// # Errors
+/// Fails if they do not build, the guest does not run them to the end, or no test was run.
+pub fn run(root: &Path, options: &Options, package: Option<&str>, words: &[String]) -> Result<Count> {
+    let packages = packages_with_tests(root, package)?;
+    ensure!(!packages.is_empty(), "no package has a test target named `{TARGET}`");
+    let programs = build(root, &packages)?;
+    let guest = provide(root)?;
+    // One test at a time: they share the guest's ip_vs table and links.
+    let commands = programs.into_iter().map(|(folder, program)| {
+        let program = quoted(&program.to_string_lossy());
+        (folder, format!("{program} --test-threads=1 {}", quoted_all(words)))
+    });
+    let mut count = Count { passed: 0, failed: 0 };
+    let script = script_of(&commands.collect::<Vec<_>>());
+    let status = guest.run(options, &script, |line| {
+        if let Some(more) = closing_line(line) {
+            count = Count { passed: count.passed + more.passed, failed: count.failed + more.failed };
+        }
+    })?;
+    ensure!(status == 0 || count.failed > 0, "a test program in the guest did not end well");
+    ensure!(count.passed + count.failed > 0, "no test was run");
+    Ok(count)
+}
+
+fn packages_with_tests(root: &Path, only: Option<&str>) -> Result<Vec<String>> {
+    let metadata = MetadataCommand::new().current_dir(root).no_deps().exec().context("cargo metadata")?;
+    let with_tests = metadata.packages.iter().filter(|package| {
+        let ours = |target: &cargo_metadata::Target| target.is_test() && target.name == TARGET;
+        package.targets.iter().any(ours) && only.is_none_or(|name| package.name.as_str() == name)
+    });
+    Ok(with_tests.map(|package| package.name.to_string()).collect())
+}
+
+/// Builds the test programs. Gives each with its package's folder.
+fn build(root: &Path, packages: &[String]) -> Result<Vec<(PathBuf, PathBuf)>> {
+    let mut command = cargo();
+    command.current_dir(root).args(["test", "--no-run", "--message-format=json-render-diagnostics"]);
+    command.args(["--test", TARGET]);
+    for package in packages {
+        command.args(["--package", package]);
+    }
+    let output = command.stderr(Stdio::inherit()).output().context("start cargo")?;
+    ensure!(output.status.success(), "the tests for the guest do not build");
+    let mut programs = Vec::new();
+    for message in Message::parse_stream(output.stdout.as_slice()) {
+        if let Message::CompilerArtifact(artifact) = message.context("read what cargo says")?
+            && artifact.target.name == TARGET
+            && let (Some(program), Some(folder)) = (artifact.executable, artifact.manifest_path.parent())
+        {
+            programs.push((folder.as_std_path().to_owned(), program.into_std_path_buf()));
+        }
+    }
+    Ok(programs)
+}
