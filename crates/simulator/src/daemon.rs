@@ -10,6 +10,7 @@ use mainstay_core::time::Instant;
 use crate::fault::{Fault, NodeId};
 use crate::frame::{Arp, Body, Frame, To, Vrrp, mac_of};
 use crate::judge::Hearing;
+use crate::moment::Moment;
 use crate::node::{Brain, Fact, Node};
 use crate::scenario::Kind;
 use crate::world::{Event, World};
@@ -51,6 +52,8 @@ impl World {
         }
         node.life += 1;
         node.timer += 1;
+        node.deadline = None;
+        node.fires_at = None;
         node.inbox.clear();
         node.effects.clear();
         node.effects_busy = false;
@@ -78,8 +81,8 @@ impl World {
         }
         node.waking = true;
         let most = node.loop_delay;
-        let after = Duration::from_micros(5) + self.random.between(Duration::ZERO, most);
-        self.later(after, Event::Wake(id));
+        let late = if most.is_zero() { most } else { self.random.between(Duration::ZERO, most) };
+        self.later(Duration::from_micros(5) + late, Event::Wake(id));
     }
 
     /// One turn of a node's loop.
@@ -95,6 +98,8 @@ impl World {
             if let Some(fact) = self.nodes[id].inbox.pop_front() {
                 self.feed(id, &fact);
             }
+            let node = &mut self.nodes[id];
+            node.deadline = node.brain.as_ref().and_then(Brain::next_deadline);
         } else {
             while let Some(fact) = self.nodes[id].inbox.pop_front() {
                 self.feed(id, &fact);
@@ -147,7 +152,7 @@ impl World {
         let [first, vrid, priority, _, high, low, ..] = *vrrp.payload else { return None };
         let router_index = node.plan.instances.iter().position(|plan| plan.vrid.get() == vrid)?;
         let plan = &node.plan.instances[router_index];
-        let states = router.states().nth(router_index).map(|(_, state, priority)| (state, priority))?;
+        let (_, state, own_priority) = router.states().nth(router_index)?;
         let interval_cs = u64::from(u16::from_be_bytes([high & 0x0f, low]));
         let acceptable = !vrrp.damaged
             && first == 0x10 * plan.version.number() + 1
@@ -159,37 +164,32 @@ impl World {
             source: vrrp.source,
             interval: Duration::from_millis(10 * interval_cs),
             own: node.own,
-            before: states,
+            before: (state, own_priority),
         })
     }
 
+    /// Lets time pass, and notes when it wants to be woken next.
     fn tick(&mut self, id: NodeId) {
+        let local = self.nodes[id].clock.read(self.now);
         for _ in 0..TICKS {
             let node = &mut self.nodes[id];
-            let local = node.clock.read(self.now);
             let Some(brain) = &mut node.brain else { return };
-            if brain.next_deadline().is_none_or(|deadline| deadline > local) {
+            node.deadline = brain.next_deadline();
+            if node.deadline.is_none_or(|deadline| deadline > local) {
                 return;
             }
             let mut actions = Vec::new();
-            let before = brain.states().map(|(_, state, priority)| (state, priority)).collect::<Vec<_>>();
+            let before = brain.states();
             brain.step(local, Input::Tick, &mut actions);
             self.perform(id, actions);
             self.note_pace(id, local, &before, None, true);
         }
-        let node = &self.nodes[id];
-        let local = node.clock.read(self.now);
-        if node.brain.as_ref().and_then(Brain::next_deadline).is_some_and(|deadline| deadline <= local) {
+        let node = &mut self.nodes[id];
+        node.deadline = node.brain.as_ref().and_then(Brain::next_deadline);
+        if node.deadline.is_some_and(|deadline| deadline <= local) {
             let what = format!("{}: a tick does not move its deadline", name(id));
             self.judge.violate(self.now, "deadline", what);
         }
-    }
-
-    fn states_of(&self, id: NodeId) -> Vec<(State, u8)> {
-        let brain = self.nodes[id].brain.as_ref();
-        let states =
-            brain.map(|brain| brain.states().map(|(_, state, priority)| (state, priority)).collect());
-        states.unwrap_or_default()
     }
 
     /// Tells the judge what a step did to the timers; `ticked` says that time alone made the step.
@@ -229,7 +229,7 @@ impl World {
                 self.judge.violate(self.now, "pace", what);
             }
         }
-        for (router, (plan, (state, _))) in plans.iter().zip(&after).enumerate() {
+        for (router, (plan, (state, _))) in plans.iter().zip(after.iter()).enumerate() {
             let heard = hearing.filter(|hearing| hearing.router == router);
             if let Some(hearing) = heard {
                 self.judge.pace.heard(id, local, hearing, plan, *state);
@@ -242,9 +242,8 @@ impl World {
 
     /// Sets a node's timer to its next deadline, as its clock has it now.
     pub(crate) fn set_timer(&mut self, id: NodeId) {
-        let node = &mut self.nodes[id];
-        node.timer += 1;
-        let deadline = node.brain.as_ref().and_then(Brain::next_deadline);
+        let node = &self.nodes[id];
+        let deadline = node.deadline;
         if let Some(Brain::Mainstay(router)) = &node.brain
             && !self.scenario.grouped
         {
@@ -257,9 +256,28 @@ impl World {
             }
         }
         let node = &mut self.nodes[id];
-        let timer = node.timer;
-        if let Some(at) = deadline.and_then(|deadline| node.clock.when(deadline)) {
-            self.at(at, Event::Timer(id, timer));
+        let due = deadline.and_then(|deadline| node.clock.when(deadline));
+        // One that fires too early is set again then; a backup's is put off with every advert.
+        let too_late = |due: Moment| node.fires_at.is_none_or(|fires_at| fires_at > due);
+        if let Some(due) = due.filter(|due| too_late(*due)) {
+            node.timer += 1;
+            node.fires_at = Some(due);
+            let timer = node.timer;
+            self.at(due, Event::Timer(id, timer));
+        }
+    }
+
+    /// A node's timer fires: its loop has something to do, unless the deadline was put off.
+    pub(crate) fn timer_fires(&mut self, id: NodeId, timer: u64) {
+        let node = &mut self.nodes[id];
+        if node.timer != timer {
+            return;
+        }
+        node.fires_at = None;
+        match node.deadline.and_then(|deadline| node.clock.when(deadline)) {
+            Some(due) if due > self.now => self.set_timer(id),
+            Some(_) => self.rouse(id),
+            None => {}
         }
     }
 

@@ -8,6 +8,9 @@ use crate::frame::{Arp, Body, Frame, Station, To, mac_of};
 use crate::node::{Fact, RING};
 use crate::world::{Event, World};
 
+/// Time between two packets of a host to each virtual router.
+const PERIOD: Duration = Duration::from_secs(1);
+
 impl World {
     /// A station sends a frame.
     pub(crate) fn send(&mut self, from: Station, frame: &Frame) {
@@ -17,11 +20,11 @@ impl World {
             return;
         }
         let (deliveries, lost) = self.network.carry(self.now, from, frame, &mut self.random);
+        for delivery in deliveries {
+            self.queue.push(self.now + delivery.after, Event::Arrive(delivery.to, delivery.frame));
+        }
         if lost > 0 && matches!(frame.body, Body::Vrrp(_)) {
             self.judge.excuse_for_a_while(self.now, Cause::Loss);
-        }
-        for delivery in deliveries {
-            self.later(delivery.after, Event::Arrive(delivery.to, delivery.frame));
         }
     }
 
@@ -98,7 +101,6 @@ impl World {
                 self.send(station, frame);
             }
         }
-        let period = (self.scenario.interval / 2).max(Duration::from_millis(250));
-        self.later(period, Event::Probe(host));
+        self.later(PERIOD, Event::Probe(host));
     }
 }

@@ -15,6 +15,12 @@ pub const fn mac_of(station: Station) -> Mac {
     [2, 0, 0, 0, 0, station as u8]
 }
 
+/// The station of a hardware address.
+#[must_use]
+pub const fn station_of(mac: Mac) -> Station {
+    mac[5] as Station
+}
+
 /// One Ethernet frame.
 #[derive(Debug, Clone)]
 pub struct Frame {

@@ -53,6 +53,8 @@ pub struct Judge {
     /// How long two or more held one address, by cause.
     pub dual: BTreeMap<Cause, Duration>,
     addresses: Vec<Watched>,
+    /// Whether any address has two holders.
+    contested: bool,
     excuses: BTreeMap<Cause, Moment>,
     /// When the last excuse ends.
     excused_until: Moment,
@@ -128,13 +130,14 @@ impl Judge {
             violations: Vec::new(),
             dual: BTreeMap::new(),
             addresses,
+            contested: false,
             excuses: BTreeMap::new(),
             excused_until: Moment(0),
             trouble_until: Moment(0),
             last_look: Moment(0),
             grace: longest + Duration::from_millis(100),
             memory_of_loss: longest * 6 + Duration::from_millis(1100),
-            pace: Pace::default(),
+            pace: Pace::new(scenario.nodes.len(), scenario.routers),
             orders: vec![(0, 0); scenario.nodes.len()],
             told: BTreeMap::new(),
         }
@@ -198,11 +201,15 @@ impl Judge {
                 watched.since = now;
             }
         }
+        self.contested = self.addresses.iter().any(|watched| watched.holders.count_ones() > 1);
     }
 
     /// Time has passed.
     pub fn look(&mut self, now: Moment) {
         let passed = now.since(std::mem::replace(&mut self.last_look, now));
+        if !self.contested {
+            return;
+        }
         for watched in &self.addresses {
             if watched.holders.count_ones() < 2 {
                 continue;

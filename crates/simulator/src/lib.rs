@@ -25,6 +25,7 @@ pub mod node;
 pub mod oracle;
 pub mod pace;
 pub mod peer;
+pub mod queue;
 pub mod random;
 pub mod scenario;
 pub mod settle;

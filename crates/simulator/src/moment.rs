@@ -56,7 +56,11 @@ impl Clock {
         if self.stopped {
             return Instant::from_nanos(self.local);
         }
-        let passed = i128::from(now.0.saturating_sub(self.world.0));
+        let passed = now.0.saturating_sub(self.world.0);
+        if self.rate_ppm == 0 {
+            return Instant::from_nanos(self.local.saturating_add(passed));
+        }
+        let passed = i128::from(passed);
         let shown = passed * (MILLION + i128::from(self.rate_ppm)) / MILLION;
         Instant::from_nanos(self.local.saturating_add(u64::try_from(shown).unwrap_or(u64::MAX)))
     }
@@ -67,7 +71,11 @@ impl Clock {
         if self.stopped {
             return None;
         }
-        let ahead = i128::from(local.as_nanos().saturating_sub(self.local));
+        let ahead = local.as_nanos().saturating_sub(self.local);
+        if self.rate_ppm == 0 {
+            return Some(Moment(self.world.0.saturating_add(ahead)));
+        }
+        let ahead = i128::from(ahead);
         let rate = MILLION + i128::from(self.rate_ppm);
         let world = (ahead * MILLION + rate - 1) / rate;
         Some(Moment(self.world.0.saturating_add(u64::try_from(world).unwrap_or(u64::MAX))))

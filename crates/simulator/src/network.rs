@@ -1,10 +1,9 @@
 //! The LAN: a learning switch, and what can go wrong on the way.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::frame::{Body, Frame, Mac, Station, To};
+use crate::frame::{Body, Frame, Station, To, station_of};
 use crate::moment::Moment;
 use crate::random::Random;
 
@@ -43,8 +42,12 @@ pub struct Network {
     /// What holds for every frame now.
     pub weather: Weather,
     stations: usize,
-    /// Where hardware addresses were seen last.
-    learned: BTreeMap<Mac, (Station, Moment)>,
+    /// Stations that are hosts come last; nobody sends them VRRP they would look at.
+    nodes: usize,
+    /// Where each station's hardware address was seen last.
+    learned: Vec<Option<(Station, Moment)>>,
+    /// What [`Network::carry`] hands out.
+    deliveries: Vec<Delivery>,
     /// How many reasons there are for nothing to pass from one station to another.
     cut: Vec<u8>,
     /// The same for multicast.
@@ -63,14 +66,16 @@ pub struct Delivery {
 }
 
 impl Network {
-    /// A network of so many stations.
+    /// A network of so many nodes, and stations in all.
     #[must_use]
-    pub fn new(stations: usize, weather: Weather) -> Self {
+    pub fn new(nodes: usize, stations: usize, weather: Weather) -> Self {
         let pairs = stations * stations;
         Self {
             weather,
             stations,
-            learned: BTreeMap::new(),
+            nodes,
+            learned: vec![None; stations],
+            deliveries: Vec::new(),
             cut: vec![0; pairs],
             multicast_cut: vec![0; pairs],
         }
@@ -86,45 +91,49 @@ impl Network {
         count(&mut self.multicast_cut[from * self.stations + to], more);
     }
 
-    /// Carries a frame; returns who receives it when, and to how many it was lost.
+    /// Carries a frame; returns who receives it when, and to how many it was lost. A VRRP message goes to nodes only:
+    /// a host does not look at it.
     pub fn carry(
         &mut self,
         now: Moment,
         from: Station,
         frame: &Frame,
         random: &mut Random,
-    ) -> (Vec<Delivery>, u32) {
-        let _ = self.learned.insert(frame.source, (from, now));
+    ) -> (impl Iterator<Item = Delivery>, u32) {
+        self.learned[station_of(frame.source)] = Some((from, now));
         let outlet = match frame.to {
-            To::One(mac) => self.learned.get(&mac).filter(|(_, seen)| now.since(*seen) < AGEING),
+            To::One(mac) => self.learned[station_of(mac)].filter(|(_, seen)| now.since(*seen) < AGEING),
             To::Everybody | To::Group => None,
         }
-        .map(|(port, _)| *port);
-        let mut deliveries = Vec::new();
+        .map(|(port, _)| port);
+        let stations = if matches!(frame.body, Body::Vrrp(_)) { self.nodes } else { self.stations };
+        // Nearly always everything arrives, once and whole.
+        let fair = self.weather.loss == 0 && self.weather.duplication == 0 && self.weather.damage == 0;
         let mut lost = 0;
-        for to in (0..self.stations).filter(|to| *to != from && outlet.is_none_or(|port| port == *to)) {
+        for to in (0..stations).filter(|to| *to != from && outlet.is_none_or(|port| port == *to)) {
             let pair = from * self.stations + to;
             let multicast = frame.to == To::Group;
             let is_cut = self.cut[pair] > 0 || (multicast && self.multicast_cut[pair] > 0);
-            if is_cut || random.chance(self.weather.loss) {
+            if is_cut || (!fair && random.chance(self.weather.loss)) {
                 lost += 1;
                 continue;
             }
-            let copies = if random.chance(self.weather.duplication) { 2 } else { 1 };
+            let copies = if !fair && random.chance(self.weather.duplication) { 2 } else { 1 };
             for _ in 0..copies {
                 let after = random.between(self.weather.least_delay, self.weather.most_delay);
                 let mut frame = frame.clone();
                 if let Body::Vrrp(vrrp) = &mut frame.body
+                    && !fair
                     && random.chance(self.weather.damage)
                 {
                     vrrp.payload = damaged(&vrrp.payload, random);
                     vrrp.damaged = true;
                     lost += 1;
                 }
-                deliveries.push(Delivery { to, after, frame });
+                self.deliveries.push(Delivery { to, after, frame });
             }
         }
-        (deliveries, lost)
+        (self.deliveries.drain(..), lost)
     }
 }
 
@@ -154,13 +163,14 @@ mod tests {
     }
 
     fn receivers(network: &mut Network, now: Moment, from: Station, to: To) -> Vec<Station> {
-        let (deliveries, _) = network.carry(now, from, &frame(from, to), &mut Random::new(1));
-        deliveries.iter().map(|delivery| delivery.to).collect()
+        let mut random = Random::new(1);
+        let (deliveries, _) = network.carry(now, from, &frame(from, to), &mut random);
+        deliveries.map(|delivery| delivery.to).collect()
     }
 
     #[test]
     fn the_switch_floods_what_it_does_not_know_and_forgets_with_age() {
-        let mut network = Network::new(3, Weather::FAIR);
+        let mut network = Network::new(3, 3, Weather::FAIR);
         let to = To::One(mac_of(1));
         assert_eq!(receivers(&mut network, Moment(0), 0, to), [1, 2]);
         assert_eq!(receivers(&mut network, Moment(0), 1, To::Everybody), [0, 2]);
@@ -170,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_cut_goes_one_way_and_may_concern_multicast_only() {
-        let mut network = Network::new(2, Weather::FAIR);
+        let mut network = Network::new(2, 2, Weather::FAIR);
         network.cut(0, 1, true);
         network.cut_multicast(1, 0, true);
         assert_eq!(receivers(&mut network, Moment(0), 0, To::Everybody), []);

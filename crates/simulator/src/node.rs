@@ -14,7 +14,7 @@ use mainstay_core::time::Instant;
 use crate::fault::Change;
 use crate::frame::{Frame, Mac, Vrrp};
 use crate::kernel::{INDEX, Kernel};
-use crate::moment::Clock;
+use crate::moment::{Clock, Moment};
 use crate::peer::PlainPeer;
 use crate::scenario::{Kind, SCRIPT};
 
@@ -54,6 +54,10 @@ pub struct Node {
     pub effects_busy: bool,
     /// Counts settings of the timer.
     pub timer: u64,
+    /// When the process wants to be woken, by its own clock, as of its last step.
+    pub deadline: Option<Instant>,
+    /// When the timer fires, if it is set; the deadline may have moved on since, and then it is set again.
+    pub fires_at: Option<Moment>,
     /// Whether its VRRP sockets are open.
     pub listens: bool,
     /// Frames that arrived while the machine was paused.
@@ -112,6 +116,48 @@ pub enum Brain {
     Plain(Box<PlainPeer>),
 }
 
+/// Virtual routers of a node, at most.
+pub const ROUTERS: usize = 8;
+
+/// State and effective priority of each router of a node. They are looked at before and after every step: this is
+/// small, and costs no allocation.
+#[derive(Debug, Clone, Copy)]
+pub struct States {
+    count: usize,
+    of: [(State, u8); ROUTERS],
+}
+
+impl Default for States {
+    fn default() -> Self {
+        Self { count: 0, of: [(State::Init, 0); ROUTERS] }
+    }
+}
+
+impl std::ops::Deref for States {
+    type Target = [(State, u8)];
+
+    fn deref(&self) -> &Self::Target {
+        &self.of[..self.count]
+    }
+}
+
+impl FromIterator<(State, u8)> for States {
+    fn from_iter<I: IntoIterator<Item = (State, u8)>>(states: I) -> Self {
+        let mut all = Self::default();
+        for (place, state) in all.of.iter_mut().zip(states) {
+            *place = state;
+            all.count += 1;
+        }
+        all
+    }
+}
+
+impl PartialEq for States {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
 impl Brain {
     /// A process that just started. `since_boot` does not matter to the plans used here.
     #[must_use]
@@ -151,19 +197,19 @@ impl Brain {
         }
     }
 
-    /// Name, state and effective priority of each router, in plan order.
+    /// State and effective priority of each router, in plan order.
     #[must_use]
-    pub fn states(&self) -> Box<dyn Iterator<Item = (&str, State, u8)> + '_> {
+    pub fn states(&self) -> States {
         match self {
-            Self::Mainstay(router) => Box::new(router.states()),
-            Self::Plain(peer) => Box::new(peer.states()),
+            Self::Mainstay(router) => router.states().map(|(_, state, priority)| (state, priority)).collect(),
+            Self::Plain(peer) => peer.states().map(|(_, state, priority)| (state, priority)).collect(),
         }
     }
 
     /// State and effective priority of one router.
     #[must_use]
     pub fn state(&self, router: usize) -> Option<(State, u8)> {
-        self.states().nth(router).map(|(_, state, priority)| (state, priority))
+        self.states().get(router).copied()
     }
 
     /// What a successor needs to know; the others remember nothing.

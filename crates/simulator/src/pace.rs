@@ -1,7 +1,6 @@
 //! Watches the timers from outside: when a master must advertise again, and when a backup must take over, computed
 //! from what went over the wire. Neither may be planned later, and no backup may take over earlier.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mainstay_core::router::State;
@@ -15,10 +14,19 @@ use crate::judge::Hearing;
 const ROUNDING: Duration = Duration::from_millis(1);
 
 /// What is known of every router's timers, in its node's own time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pace {
-    adverts: BTreeMap<(NodeId, usize), Instant>,
-    waits: BTreeMap<(NodeId, usize), Wait>,
+    routers: usize,
+    /// Node by node, the routers of each in their order.
+    known: Vec<Known>,
+}
+
+/// What is known of one router's timers.
+#[derive(Debug, Clone, Copy, Default)]
+struct Known {
+    /// When it sent its last advert, or its interval changed.
+    advertised: Option<Instant>,
+    wait: Option<Wait>,
 }
 
 /// What a backup waits for.
@@ -30,15 +38,24 @@ struct Wait {
 }
 
 impl Pace {
+    /// Nothing is known of so many nodes with so many routers each.
+    #[must_use]
+    pub fn new(nodes: usize, routers: usize) -> Self {
+        Self { routers, known: vec![Known::default(); nodes * routers] }
+    }
+
+    fn known(&mut self, node: NodeId, router: usize) -> &mut Known {
+        &mut self.known[node * self.routers + router]
+    }
+
     /// A router sent an advert, or its interval changed.
     pub fn advertised(&mut self, node: NodeId, router: usize, now: Instant) {
-        let _ = self.adverts.insert((node, router), now);
+        self.known(node, router).advertised = Some(now);
     }
 
     /// A process started or took up another configuration: nothing is known of its timers.
     pub fn forget(&mut self, node: NodeId) {
-        self.waits.retain(|(of, _), _| *of != node);
-        self.adverts.retain(|(of, _), _| *of != node);
+        self.known[node * self.routers..][..self.routers].fill(Known::default());
     }
 
     /// A router took in an advert and is in this state afterwards.
@@ -50,36 +67,30 @@ impl Pace {
         plan: &InstancePlan,
         after: State,
     ) {
-        let key = (node, hearing.router);
         if after != State::Backup || !hearing.acceptable {
             return;
         }
         let (before, own) = hearing.before;
         let interval = if plan.version == Version::V3 { hearing.interval } else { plan.advert_interval };
         let accepted = hearing.priority >= own || (plan.preempt == Preempt::Never && own < 255);
+        let wait = &mut self.known(node, hearing.router).wait;
         if hearing.priority == 0 {
-            match self.waits.get_mut(&key) {
-                Some(wait) => *wait = Wait { since: now, resigned: true, ..*wait },
-                None => drop(self.waits.remove(&key)),
-            }
+            *wait = wait.map(|wait| Wait { since: now, resigned: true, ..wait });
         } else if accepted || before == State::Master {
-            let _ = self.waits.insert(key, Wait { since: now, interval, resigned: false });
+            *wait = Some(Wait { since: now, interval, resigned: false });
         } else if matches!(plan.preempt, Preempt::After(delay) if !delay.is_zero()) {
             // Whether a running preempt_delay tolerates it is not known here.
-            let _ = self.waits.remove(&key);
+            *wait = None;
         }
     }
 
     /// A router changed state other than by an advert of its own.
     pub fn changed(&mut self, node: NodeId, router: usize, now: Instant, plan: &InstancePlan, to: State) {
-        let _ = match to {
+        self.known(node, router).wait = match to {
             // An owner waits for nobody when it starts.
-            State::Backup if plan.priority.get() == 255 => self.waits.remove(&(node, router)),
-            State::Backup => {
-                let wait = Wait { since: now, interval: plan.advert_interval, resigned: false };
-                self.waits.insert((node, router), wait)
-            }
-            State::Init | State::Master | State::Fault => self.waits.remove(&(node, router)),
+            State::Backup if plan.priority.get() == 255 => None,
+            State::Backup => Some(Wait { since: now, interval: plan.advert_interval, resigned: false }),
+            State::Init | State::Master | State::Fault => None,
         };
     }
 
@@ -92,7 +103,7 @@ impl Pace {
         plan: &InstancePlan,
         own: u8,
     ) -> Option<Instant> {
-        let wait = self.waits.get(&(node, router))?;
+        let wait = self.known[node * self.routers + router].wait?;
         let of = if plan.version == Version::V3 { wait.interval } else { Duration::from_secs(1) };
         let skew = of * (256 - u32::from(own)) / 256;
         let silence = if wait.resigned { Duration::ZERO } else { wait.interval * 3 };
@@ -118,8 +129,8 @@ impl Pace {
         let later_than = |at: Instant| deadline.is_none_or(|deadline| deadline > at + ROUNDING);
         match state {
             State::Master => {
-                let last = self.adverts.get(&(node, router))?;
-                later_than(*last + plan.advert_interval).then_some("plans its next advert too late")
+                let last = self.known[node * self.routers + router].advertised?;
+                later_than(last + plan.advert_interval).then_some("plans its next advert too late")
             }
             State::Backup => {
                 let at = self.takes_over_at(node, router, plan, own)?;

@@ -8,6 +8,7 @@ use mainstay_core::router::plan::Preempt;
 use crate::daemon::name;
 use crate::fault::{Change, Fault, Timed};
 use crate::moment::Moment;
+use crate::node::States;
 use crate::scenario::Kind;
 use crate::world::World;
 
@@ -72,7 +73,7 @@ impl World {
     }
 
     /// Nobody who preempts has a higher priority than the master.
-    fn check_winner(&mut self, router: usize, master: usize, states: &[Vec<(State, u8)>]) {
+    fn check_winner(&mut self, router: usize, master: usize, states: &[States]) {
         let (_, won_with) = states[master][router];
         for (node, states) in states.iter().enumerate() {
             let Some((_, priority)) = states.get(router) else { continue };
@@ -103,7 +104,7 @@ impl World {
     }
 
     /// Effective priorities are those of healthy nodes.
-    fn check_priorities(&mut self, states: &[Vec<(State, u8)>]) {
+    fn check_priorities(&mut self, states: &[States]) {
         for (node, routers) in states.iter().enumerate() {
             if self.nodes[node].kind != Kind::Mainstay {
                 continue;
@@ -131,8 +132,8 @@ impl World {
         if disturbed || weight.is_none() || failed.lasts < Duration::from_secs(5) || failed.at < REST {
             return;
         }
-        let routers = self.all_states()[node].clone();
-        for (router, (state, priority)) in routers.into_iter().enumerate() {
+        let routers = self.states_of(node);
+        for (router, &(state, priority)) in routers.iter().enumerate() {
             let expected = self.priority_with(node, router, false);
             let owner = expected == Some(255);
             if !owner && expected != (state != State::Fault).then_some(priority) {
@@ -157,10 +158,11 @@ impl World {
         }
     }
 
-    fn check_groups(&mut self, states: &[Vec<(State, u8)>]) {
+    fn check_groups(&mut self, states: &[States]) {
         for (node, states) in states.iter().enumerate() {
             if self.nodes[node].kind == Kind::Mainstay && states.windows(2).any(|two| two[0].0 != two[1].0) {
-                self.judge.violate(self.now, "group", format!("{}: members differ: {states:?}", name(node)));
+                let what = format!("{}: members differ: {:?}", name(node), &**states);
+                self.judge.violate(self.now, "group", what);
             }
         }
     }

@@ -27,6 +27,7 @@ use mainstay_core::router::plan::{Preempt, Version};
 use crate::daemon::name;
 use crate::fault::{Change, Fault, Memory, NodeId, PausedClock, Timed};
 use crate::moment::Moment;
+use crate::node::ROUTERS;
 use crate::scenario::{Kind, NodeSpec, Scenario};
 use crate::trace::Mode;
 use crate::world::{Outcome, World};
@@ -120,6 +121,7 @@ impl Story {
             ["network", rest @ ..] => network(scenario, rest)?,
             ["routers", routers, "with", addresses, "addresses", rest @ ..] => {
                 scenario.routers = routers.parse()?;
+                ensure!((1..=ROUTERS).contains(&scenario.routers), "from 1 to {ROUTERS} routers");
                 scenario.addresses = addresses.parse()?;
                 scenario.grouped = match rest {
                     [] => false,

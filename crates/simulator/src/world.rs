@@ -1,11 +1,9 @@
 //! The world: a LAN with its stations, one queue of events, one thread.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use mainstay_core::router::State;
 use mainstay_core::time::Instant;
 
 use crate::fault::NodeId;
@@ -15,7 +13,8 @@ use crate::judge::{Judge, Violation};
 use crate::kernel::Kernel;
 use crate::moment::{Clock, Moment};
 use crate::network::Network;
-use crate::node::{Fact, Node};
+use crate::node::{Brain, Fact, Node, States};
+use crate::queue::Queue;
 use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::trace::{Mode, Trace};
@@ -28,8 +27,7 @@ pub struct World {
     /// The world's time.
     pub now: Moment,
     pub(crate) random: Random,
-    queue: BinaryHeap<Reverse<Entry>>,
-    sequence: u64,
+    pub(crate) queue: Queue<Event>,
     pub(crate) network: Network,
     /// The nodes.
     pub nodes: Vec<Node>,
@@ -69,33 +67,6 @@ pub(crate) enum Event {
     Probe(usize),
 }
 
-#[derive(Debug)]
-struct Entry {
-    at: Moment,
-    sequence: u64,
-    event: Event,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.sequence) == (other.at, other.sequence)
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.sequence).cmp(&(other.at, other.sequence))
-    }
-}
-
 /// What came of a run.
 #[derive(Debug)]
 pub struct Outcome {
@@ -123,9 +94,8 @@ impl World {
             .collect();
         let mut world = Self {
             now: Moment(0),
-            queue: BinaryHeap::new(),
-            sequence: 0,
-            network: Network::new(stations, scenario.weather),
+            queue: Queue::new(),
+            network: Network::new(scenario.nodes.len(), stations, scenario.weather),
             nodes,
             hosts,
             reached: BTreeMap::new(),
@@ -191,11 +161,7 @@ impl World {
     /// Runs until a moment, or until a rule is broken.
     pub fn run_until(&mut self, end: Moment) {
         while self.judge.violations.is_empty() {
-            let Some(Reverse(next)) = self.queue.peek() else { break };
-            if next.at > end {
-                break;
-            }
-            let Some(Reverse(Entry { at, event, .. })) = self.queue.pop() else { break };
+            let Some((at, event)) = self.queue.pop_until(end) else { break };
             self.now = at;
             self.events += 1;
             self.handle(event);
@@ -211,11 +177,7 @@ impl World {
         match event {
             Event::Start(node) => self.start(node),
             Event::Wake(node) => self.wake(node),
-            Event::Timer(node, timer) => {
-                if self.nodes[node].timer == timer {
-                    self.rouse(node);
-                }
-            }
+            Event::Timer(node, timer) => self.timer_fires(node, timer),
             Event::Arrive(station, frame) => self.arrive(station, frame),
             Event::Effect(node, life) => self.effect(node, life),
             Event::Netlink(node, life, fact) => {
@@ -242,19 +204,18 @@ impl World {
 
     /// Puts an event into the queue for a moment.
     pub(crate) fn at(&mut self, at: Moment, event: Event) {
-        self.sequence += 1;
-        self.queue.push(Reverse(Entry { at: at.max(self.now), sequence: self.sequence, event }));
+        self.queue.push(at.max(self.now), event);
     }
 
-    /// State and effective priority of every router of every node; `None` for nodes that do not run.
+    /// State and effective priority of every router of every node; nothing for nodes that do not run.
     #[must_use]
-    pub fn all_states(&self) -> Vec<Vec<(State, u8)>> {
-        let states = |node: &Node| {
-            let states =
-                node.brain.as_ref().map(|brain| brain.states().map(|(_, state, prio)| (state, prio)));
-            states.into_iter().flatten().collect()
-        };
-        self.nodes.iter().map(states).collect()
+    pub fn all_states(&self) -> Vec<States> {
+        (0..self.nodes.len()).map(|node| self.states_of(node)).collect()
+    }
+
+    /// State and effective priority of every router of a node; nothing if it does not run.
+    pub(crate) fn states_of(&self, node: NodeId) -> States {
+        self.nodes[node].brain.as_ref().map(Brain::states).unwrap_or_default()
     }
 
     /// Whether a kernel's answers for a virtual address changed with what just happened.
@@ -283,6 +244,8 @@ fn new_node(scenario: &Scenario, id: NodeId) -> Node {
         effects: VecDeque::new(),
         effects_busy: false,
         timer: 0,
+        deadline: None,
+        fires_at: None,
         listens: false,
         ring: Vec::new(),
         memory: None,
