@@ -8,6 +8,24 @@ use anyhow::{Context, Result, bail};
 use crate::steps::{Count, Steps, check, count_tests};
 use crate::{cargo, fuzz, machine, tidy, vm};
 
+/// The simulator for a minute or two: the same seeds every time, then some that nobody has run before, whose first
+/// number it prints.
+const SIMULATOR: [&str; 13] = [
+    "run",
+    "--release",
+    "--quiet",
+    "-p",
+    "mainstay-simulator",
+    "--",
+    "--everything",
+    "--seeds",
+    "20000",
+    "--node-hours",
+    "5000",
+    "--fresh",
+    "45",
+];
+
 /// What to run, and how strictly.
 #[derive(Debug)]
 pub struct Options {
@@ -46,6 +64,7 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     });
     steps.run("tests", || runner.tests(&["--workspace"], "not binary(pairs)"));
     steps.run("doc tests", || count_tests(&mut runner.cargo(&["test", "--workspace", "--doc", "--quiet"])));
+    steps.run("simulator", || check(&mut runner.cargo(&SIMULATOR)));
     steps.run("pairs of daemons", || runner.pairs());
     steps.run("in a guest with ip_vs", || vm::run_tests(root, &vm::Options::default(), None, &[]));
     steps.run("fuzzing", || fuzz::run(root, options.fuzz_seconds));

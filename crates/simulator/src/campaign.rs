@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::draw;
+use crate::draw::Span;
 use crate::fault::Cause;
 use crate::judge::Violation;
 use crate::trace::Mode;
@@ -18,14 +18,27 @@ pub const REGRESSIONS: [u64; 5] = [33, 149, 603, 2055, 305_234];
 /// What to run.
 #[derive(Debug, Clone, Copy)]
 pub struct Campaign {
+    /// What is drawn from each seed.
+    pub span: Span,
     /// The first seed.
     pub first: u64,
-    /// How many.
-    pub seeds: u64,
+    /// When it is enough.
+    pub until: Enough,
     /// Threads; each runs whole seeds.
     pub jobs: usize,
     /// Whether a failing seed does not end it.
     pub keep_going: bool,
+}
+
+/// When a campaign ends.
+#[derive(Debug, Clone, Copy)]
+pub enum Enough {
+    /// After so many seeds.
+    Seeds(u64),
+    /// When so much time of nodes was simulated.
+    NodeTime(Duration),
+    /// When so much real time has passed.
+    Time(Duration),
 }
 
 /// What came of it.
@@ -33,16 +46,30 @@ pub struct Campaign {
 pub struct Summary {
     /// Seeds run.
     pub seeds: u64,
-    /// Time simulated, times nodes.
+    /// Time simulated, times nodes: a node-hour is one hour of virtual time of one node with all its virtual routers,
+    /// every advert, packet and timer of it stepped through the real core, whether the node was up or down.
     pub node_time: Duration,
+    /// The same by the advert interval of the LAN, since an hour at 100 ms is more work than one at 3 s.
+    pub by_interval: BTreeMap<Duration, Duration>,
     /// Events handled.
     pub events: u64,
     /// Time in which two or more held one address, by cause.
     pub dual: BTreeMap<Cause, Duration>,
-    /// Failing seeds in ascending order, each with the rule it broke first.
-    pub failures: Vec<(u64, Violation)>,
+    /// Failing seeds in ascending order.
+    pub failures: Vec<Failure>,
     /// Time it took.
     pub took: Duration,
+}
+
+/// A failing seed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What was drawn from it.
+    pub span: Span,
+    /// The seed.
+    pub seed: u64,
+    /// The rule it broke first.
+    pub violation: Violation,
 }
 
 impl Campaign {
@@ -50,22 +77,34 @@ impl Campaign {
     #[must_use]
     pub fn run(&self) -> Summary {
         let start = Instant::now();
-        let (next, done, ended) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+        let (next, ended, done) = (AtomicU64::new(0), AtomicBool::new(false), AtomicU64::new(0));
+        // Milliseconds: 64 bits of nanoseconds are enough for five million hours only.
+        let node_ms = AtomicU64::new(0);
         let talks = std::io::stderr().is_terminal();
+        let share_done = || match self.until {
+            Enough::Seeds(seeds) => done.load(Ordering::Relaxed) as f64 / seeds.max(1) as f64,
+            Enough::NodeTime(time) => node_ms.load(Ordering::Relaxed) as f64 / time.as_millis().max(1) as f64,
+            Enough::Time(time) => start.elapsed().as_secs_f64() / time.as_secs_f64().max(0.001),
+        };
         let work = |talks: bool| {
             let mut summary = Summary::default();
             while !ended.load(Ordering::Relaxed) {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= self.seeds {
+                let enough = match self.until {
+                    Enough::Seeds(seeds) => number >= seeds,
+                    Enough::NodeTime(_) | Enough::Time(_) => share_done() >= 1.0,
+                };
+                if enough {
                     break;
                 }
-                summary.take_in(self.first + number);
+                let node_time = summary.take_in(self.span, self.first.wrapping_add(number));
+                node_ms.fetch_add(node_time.as_millis() as u64, Ordering::Relaxed);
                 if !summary.failures.is_empty() && !self.keep_going {
                     ended.store(true, Ordering::Relaxed);
                 }
                 let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-                if talks && done.is_multiple_of(64) {
-                    eprint!("\r{:3} %  {done} seeds", done * 100 / self.seeds);
+                if talks && (done.is_multiple_of(64) || self.span == Span::Life) {
+                    eprint!("\r{:3.0} %  {done} seeds", share_done() * 100.0);
                 }
             }
             summary
@@ -84,34 +123,43 @@ impl Campaign {
         if talks {
             eprint!("\r                              \r");
         }
-        all.failures.sort_by_key(|(seed, _)| *seed);
+        all.failures.sort_by_key(|failure| failure.seed);
         all.took = start.elapsed();
         all
     }
 }
 
 impl Summary {
-    fn take_in(&mut self, seed: u64) {
-        let outcome = World::new(draw::scenario(seed), Mode::Silent).run();
+    fn take_in(&mut self, span: Span, seed: u64) -> Duration {
+        let scenario = span.draw(seed);
+        let interval = scenario.interval;
+        let outcome = World::new(scenario, Mode::Silent).run();
         self.seeds += 1;
         self.node_time += outcome.node_time;
+        *self.by_interval.entry(interval).or_default() += outcome.node_time;
         self.events += outcome.events;
         for (cause, time) in outcome.dual {
             *self.dual.entry(cause).or_default() += time;
         }
         if let Some(violation) = outcome.violations.into_iter().next() {
-            self.failures.push((seed, violation));
+            self.failures.push(Failure { span, seed, violation });
         }
+        outcome.node_time
     }
 
-    fn add(&mut self, other: Self) {
+    /// Adds what another campaign, or another thread of this one, came to.
+    pub fn add(&mut self, other: Self) {
         self.seeds += other.seeds;
         self.node_time += other.node_time;
         self.events += other.events;
+        for (interval, time) in other.by_interval {
+            *self.by_interval.entry(interval).or_default() += time;
+        }
         for (cause, time) in other.dual {
             *self.dual.entry(cause).or_default() += time;
         }
         self.failures.extend(other.failures);
+        self.took += other.took;
     }
 }
 
@@ -121,9 +169,21 @@ mod tests {
 
     #[test]
     fn the_number_of_threads_changes_nothing_but_the_time() {
-        let run = |jobs| Campaign { first: 0, seeds: 40, jobs, keep_going: true }.run();
+        let run = |jobs| {
+            let until = Enough::Seeds(40);
+            Campaign { span: Span::Minute, first: 0, until, jobs, keep_going: true }.run()
+        };
         let (one, three) = (run(1), run(3));
         assert_eq!(one.failures, three.failures);
         assert_eq!((one.seeds, one.events, one.dual), (three.seeds, three.events, three.dual));
+    }
+
+    #[test]
+    fn a_campaign_for_node_time_goes_on_until_that_is_reached() {
+        let wanted = Duration::from_secs(3000);
+        let until = Enough::NodeTime(wanted);
+        let summary = Campaign { span: Span::Minute, first: 7, until, jobs: 2, keep_going: false }.run();
+        assert!(summary.node_time >= wanted && summary.seeds > 1, "{summary:?}");
+        assert_eq!(summary.by_interval.values().sum::<Duration>(), summary.node_time);
     }
 }

@@ -16,7 +16,42 @@ const TROUBLE: u64 = 60_000;
 
 const KINDS: u64 = 24;
 
-/// The scenario of a seed.
+/// Advert intervals of a long life.
+const LIFE: u32 = 60_000;
+/// ... and its length at most.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// What is drawn from a seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Span {
+    /// A minute full of trouble.
+    #[default]
+    Minute,
+    /// Hours of a life in which something happens now and then.
+    Life,
+}
+
+impl Span {
+    /// The scenario of a seed.
+    #[must_use]
+    pub fn draw(self, seed: u64) -> Scenario {
+        match self {
+            Self::Minute => scenario(seed),
+            Self::Life => life(seed),
+        }
+    }
+
+    /// Words for the command line that repeat it.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Minute => "",
+            Self::Life => " --life",
+        }
+    }
+}
+
+/// The scenario of a seed: a minute full of trouble.
 #[must_use]
 pub fn scenario(seed: u64) -> Scenario {
     let mut random = Random::new(seed);
@@ -43,6 +78,7 @@ pub fn scenario(seed: u64) -> Scenario {
         weather: Weather::FAIR,
         nodes: Vec::new(),
         faults: Vec::new(),
+        lasts: Duration::ZERO,
     };
     let foreign = r.percent(25);
     for _ in 0..count {
@@ -62,6 +98,29 @@ pub fn scenario(seed: u64) -> Scenario {
             scenario.faults.push(timed);
         }
     }
+    scenario.faults.sort_by_key(|timed| timed.at);
+    scenario
+}
+
+/// The long life of the same LAN: hours in which little happens, and what happens has time to heal. Its length is
+/// counted in advert intervals, so that each of them costs the same.
+#[must_use]
+pub fn life(seed: u64) -> Scenario {
+    let mut scenario = scenario(seed);
+    let mut random = Random::new(seed ^ 0x6c69_6665);
+    let r = &mut random;
+    scenario.lasts = (scenario.interval * LIFE).min(LONGEST_LIFE);
+    let enabled: Vec<u64> = (0..KINDS).filter(|_| r.percent(30)).collect();
+    let faults = if enabled.is_empty() { 0 } else { r.below(40) };
+    scenario.faults = (0..faults)
+        .map(|_| {
+            let kind = r.pick(&enabled);
+            let at = r.milliseconds(0, scenario.lasts.as_millis() as u64);
+            let lasts =
+                if r.percent(20) { r.milliseconds(0, 600_000) } else { lasting(r, scenario.interval) };
+            Timed { at, lasts, fault: fault(r, kind, &scenario) }
+        })
+        .collect();
     scenario.faults.sort_by_key(|timed| timed.at);
     scenario
 }

@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use mainstay_simulator::campaign::{Campaign, REGRESSIONS};
+use mainstay_simulator::campaign::{Campaign, Enough, REGRESSIONS, Summary};
 use mainstay_simulator::compare::compare;
+use mainstay_simulator::draw::Span;
 use mainstay_simulator::explore::{Scope, explore};
 use mainstay_simulator::fault::Cause;
 use mainstay_simulator::shrink::shrink;
+use mainstay_simulator::stories;
 use mainstay_simulator::story;
 use mainstay_simulator::trace::Mode;
 use mainstay_simulator::world::{Outcome, World};
-use mainstay_simulator::{draw, stories};
 
 /// An exhaustive search gives up above this.
 const MOST_STATES: usize = 4_000_000;
@@ -24,12 +25,22 @@ const MOST_STATES: usize = 4_000_000;
 /// Simulated LANs of Mainstay nodes, with everything that may go wrong.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// How many seeds to run.
+    /// How many seeds to run, each a minute full of trouble.
     #[arg(long, default_value_t = 1000)]
     seeds: u64,
     /// The first of them.
     #[arg(long, default_value_t = 0)]
     first: u64,
+    /// After the seeds, go on with long lives (up to a day each, with a fault now and then) until so many hours of
+    /// nodes were simulated in all.
+    #[arg(long, value_name = "HOURS", default_value_t = 0)]
+    node_hours: u32,
+    /// After that, run seeds nobody has run before, made from the time and printed, for so many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    fresh: u64,
+    /// With --seed: the long life of that seed instead of its minute.
+    #[arg(long)]
+    life: bool,
     /// Only this seed, and tell its story.
     #[arg(long)]
     seed: Option<u64>,
@@ -73,7 +84,8 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<bool> {
     let mode = if arguments.trace { Mode::Printed } else { Mode::Silent };
     if let Some(seed) = arguments.seed {
-        let scenario = draw::scenario(seed);
+        let span = if arguments.life { Span::Life } else { Span::Minute };
+        let scenario = span.draw(seed);
         println!("{}", story::tell(&scenario));
         let outcome = World::new(scenario, mode).run();
         print_violations(&outcome);
@@ -108,7 +120,8 @@ fn run_everything(arguments: &Arguments) -> Result<bool> {
         ensure!(explored.violation.is_none(), "exhaustive: {}", explored.violation.unwrap_or_default());
     }
     for first in REGRESSIONS {
-        let summary = Campaign { first, seeds: 1, jobs: 1, keep_going: false }.run();
+        let until = Enough::Seeds(1);
+        let summary = Campaign { span: Span::Minute, first, until, jobs: 1, keep_going: false }.run();
         ensure!(summary.failures.is_empty(), "seed {first}: {:?}", summary.failures);
     }
     Ok(run_seeds(arguments))
@@ -117,15 +130,39 @@ fn run_everything(arguments: &Arguments) -> Result<bool> {
 fn run_seeds(arguments: &Arguments) -> bool {
     let jobs = arguments.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let Arguments { first, seeds, keep_going, .. } = *arguments;
-    let summary = Campaign { first, seeds, jobs, keep_going }.run();
-    for (seed, violation) in &summary.failures {
-        println!("seed {seed}: {} at {}: {}", violation.rule, violation.at, violation.what);
-        println!("  again: cargo run --release -p mainstay-simulator -- --seed {seed} --trace");
+    let run = |span, first, until| Campaign { span, first, until, jobs, keep_going }.run();
+    let goes_on = |summary: &Summary| summary.failures.is_empty() || keep_going;
+    let mut summary = run(Span::Minute, first, Enough::Seeds(seeds));
+    let wanted = Duration::from_secs(3600) * arguments.node_hours;
+    if summary.node_time < wanted && goes_on(&summary) {
+        let rest = wanted - summary.node_time;
+        summary.add(run(Span::Life, first, Enough::NodeTime(rest)));
     }
-    if let (Some((seed, violation)), false) = (summary.failures.first(), arguments.no_shrink) {
-        let smaller = shrink(draw::scenario(*seed), violation.rule);
-        println!("seed {seed} in short:\n{}", story::tell(&smaller));
+    if arguments.fresh > 0 && goes_on(&summary) {
+        let first = fresh_seed();
+        println!("fresh seeds from {first} on");
+        summary.add(run(Span::Minute, first, Enough::Time(Duration::from_secs(arguments.fresh))));
     }
+    for failure in &summary.failures {
+        let (seed, violation, words) = (failure.seed, &failure.violation, failure.span.words());
+        println!("seed {seed}{words}: {} at {}: {}", violation.rule, violation.at, violation.what);
+        println!("  again: cargo run --release -p mainstay-simulator -- --seed {seed}{words} --trace");
+    }
+    if let (Some(failure), false) = (summary.failures.first(), arguments.no_shrink) {
+        let smaller = shrink(failure.span.draw(failure.seed), failure.violation.rule);
+        println!("seed {} in short:\n{}", failure.seed, story::tell(&smaller));
+    }
+    print_summary(&summary, jobs);
+    summary.failures.is_empty()
+}
+
+/// A first seed from the time: in another second, others.
+fn fresh_seed() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    since_1970.as_secs() * 1_000_000
+}
+
+fn print_summary(summary: &Summary, jobs: usize) {
     let seconds = summary.took.as_secs_f64();
     println!(
         "{} seeds, {:.1} node-hours, {} events in {seconds:.1} s on {jobs} threads: {:.0} seeds/s, {:.1} node-hours/s; \
@@ -137,8 +174,12 @@ fn run_seeds(arguments: &Arguments) -> bool {
         hours(summary.node_time) / seconds,
         summary.failures.len(),
     );
+    print!("node-hours by advert interval:");
+    for (interval, time) in &summary.by_interval {
+        print!(" {interval:?} {:.1}", hours(*time));
+    }
+    println!();
     print_dual(&summary.dual);
-    summary.failures.is_empty()
 }
 
 fn run_exhaustively(nodes: usize, faults: u8) -> bool {

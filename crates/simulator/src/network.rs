@@ -164,7 +164,8 @@ mod tests {
 
     fn receivers(network: &mut Network, now: Moment, from: Station, to: To) -> Vec<Station> {
         let mut random = Random::new(1);
-        let (deliveries, _) = network.carry(now, from, &frame(from, to), &mut random);
+        let frame = frame(from, to);
+        let (deliveries, _) = network.carry(now, from, &frame, &mut random);
         deliveries.map(|delivery| delivery.to).collect()
     }
 

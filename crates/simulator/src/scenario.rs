@@ -45,6 +45,8 @@ pub struct Scenario {
     pub nodes: Vec<NodeSpec>,
     /// What befalls them.
     pub faults: Vec<Timed>,
+    /// How long it runs at least; it always runs until everything has settled.
+    pub lasts: Duration,
 }
 
 /// One node.
@@ -92,6 +94,7 @@ impl Scenario {
             weather: Weather::FAIR,
             nodes,
             faults: Vec::new(),
+            lasts: Duration::ZERO,
         }
     }
 

@@ -16,9 +16,29 @@ use crate::world::World;
 const REST: Duration = Duration::from_secs(5);
 
 impl World {
-    /// When everything must have settled.
+    /// The quiet times: from when everything must have settled until the next fault begins. The last one ends the run.
     #[must_use]
-    pub fn settled_at(&self) -> Moment {
+    pub fn calms(&self) -> Vec<(Moment, Moment)> {
+        let (settling, quiet) = (self.settling_time(), self.quiet_time());
+        let mut faults: Vec<&Timed> = self.scenario.faults.iter().collect();
+        faults.sort_by_key(|timed| timed.at);
+        let mut calms = Vec::new();
+        let mut healed = Duration::ZERO;
+        for timed in faults {
+            if healed + settling + quiet < timed.at && !healed.is_zero() {
+                let before = timed.at.saturating_sub(Duration::from_nanos(1));
+                calms.push((Moment(0) + (healed + settling), Moment(0) + before));
+            }
+            healed = healed.max(timed.ends());
+        }
+        let settled = healed + settling;
+        let end = self.scenario.lasts.max(settled + quiet);
+        calms.push((Moment(0) + settled, Moment(0) + end));
+        calms
+    }
+
+    /// How long after the last fault everything must have settled.
+    fn settling_time(&self) -> Duration {
         let interval = self.scenario.longest_interval();
         let down = interval * 4 + Duration::from_secs(1);
         let delays = self.scenario.nodes.iter().map(|node| match node.preempt {
@@ -29,19 +49,17 @@ impl World {
         // What the kernel refused is tried again after 30 s, then 60 s, ...
         let refusal = if refused { Duration::from_secs(250) } else { Duration::ZERO };
         let rediscovery = Duration::from_secs(10);
-        let wait = down * 2 + delays.max().unwrap_or_default() + refusal + rediscovery;
-        Moment(0) + self.scenario.healed() + wait
+        down * 2 + delays.max().unwrap_or_default() + refusal + rediscovery
     }
 
     /// How long nothing may change afterwards.
-    #[must_use]
-    pub fn quiet_time(&self) -> Duration {
+    fn quiet_time(&self) -> Duration {
         self.scenario.longest_interval() * 5 + Duration::from_secs(2)
     }
 
     /// Looks at every router of the LAN.
     pub fn check_settled(&mut self) {
-        if self.is_at_odds() {
+        if self.is_at_odds() || !self.judge.violations.is_empty() {
             return;
         }
         let states = self.all_states();

@@ -62,6 +62,10 @@ fn smaller_ones(scenario: &Scenario) -> Vec<Scenario> {
     if last > 1 && !last_is_hit {
         add(&|other| other.nodes.truncate(last));
     }
+    if !scenario.lasts.is_zero() {
+        add(&|other| other.lasts = Duration::ZERO);
+        add(&|other| other.lasts /= 2);
+    }
     if scenario.routers > 1 {
         add(&|other| other.routers -= 1);
     }

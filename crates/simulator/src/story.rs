@@ -118,6 +118,7 @@ impl Story {
             [] => {}
             ["seed", seed] => scenario.seed = seed.parse()?,
             ["hosts", hosts] => scenario.hosts = hosts.parse()?,
+            ["lasts", lasts] => scenario.lasts = duration(lasts)?,
             ["network", rest @ ..] => network(scenario, rest)?,
             ["routers", routers, "with", addresses, "addresses", rest @ ..] => {
                 scenario.routers = routers.parse()?;
@@ -166,6 +167,9 @@ pub fn tell(scenario: &Scenario) -> String {
         let _ = writeln!(text, "node {} {}", name(id), tell_node(node));
     }
     let _ = writeln!(text, "hosts {}\nseed {}", scenario.hosts, scenario.seed);
+    if !scenario.lasts.is_zero() {
+        let _ = writeln!(text, "lasts {}", tell_duration(scenario.lasts));
+    }
     for timed in &scenario.faults {
         let (at, lasts) = (tell_duration(timed.at), tell_duration(timed.lasts));
         let _ = writeln!(text, "at {at} for {lasts} {}", phrase(&timed.fault));
@@ -410,11 +414,14 @@ fn tell_duration(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::draw;
 
     #[test]
     fn what_is_told_of_a_seed_reads_back_as_the_same_scenario() {
-        for seed in 0..2000 {
-            let scenario = crate::draw::scenario(seed);
+        for (seed, draw) in
+            (0..2000).flat_map(|seed| [(seed, draw::scenario as fn(u64) -> _), (seed, draw::life)])
+        {
+            let scenario: Scenario = draw(seed);
             let text = tell(&scenario);
             let story = Story::read(&text).unwrap_or_else(|error| panic!("seed {seed}: {error:#}\n{text}"));
             assert_eq!(story.scenario, scenario, "seed {seed}\n{text}");
