@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mainstay_core::address::Family;
-use mainstay_core::router::plan::{AnnouncePlan, Version};
+use mainstay_core::router::plan::{AnnouncePlan, MismatchPolicy, Version};
 
 use super::announce::{self, AnnounceDefaults};
 use super::commands::{self, Purpose};
@@ -49,6 +49,8 @@ pub(crate) struct Defaults {
     pub(crate) strict: bool,
     /// `v3_checksum_as_v2`.
     pub(crate) checksum_without_pseudo_header: bool,
+    /// `mismatch_policy`.
+    pub(crate) mismatch_policy: MismatchPolicy,
     /// `smtp_alert`.
     smtp_alert: Option<bool>,
     /// `smtp_alert_vrrp`.
@@ -86,6 +88,7 @@ impl Defaults {
             skip_address_check: false,
             strict: false,
             checksum_without_pseudo_header: false,
+            mismatch_policy: MismatchPolicy::Take,
             smtp_alert: None,
             smtp_alert_vrrp: None,
             iproute_distribution: None,
@@ -274,6 +277,11 @@ fn vrrp(lowering: &mut Lowering<'_>, statement: &Statement) -> bool {
                 }
             }
         }
+        "mismatch_policy" => {
+            if let Some(policy) = mismatch_policy(report, statement) {
+                defaults.mismatch_policy = policy;
+            }
+        }
         "vrrp_rx_bufs_policy" | "vrrp_rx_bufs_multiplier" => defaults.receive.word(report, statement),
         _ => return false,
     }
@@ -362,6 +370,24 @@ pub(crate) fn version(report: &mut super::report::Report, word: &Word) -> Option
     match integer(report, word, 2..=3)? {
         2 => Some(Version::V2),
         _ => Some(Version::V3),
+    }
+}
+
+/// `take` or `hold`.
+pub(crate) fn mismatch_policy(
+    report: &mut super::report::Report,
+    statement: &Statement,
+) -> Option<MismatchPolicy> {
+    let word = required(report, statement, "take or hold")?;
+    match word.text.as_str() {
+        "take" => Some(MismatchPolicy::Take),
+        "hold" => Some(MismatchPolicy::Hold),
+        other => {
+            report
+                .warn("unknown-policy", word.span, format!("there is no mismatch_policy `{other}`"))
+                .because("expected take or hold; the line is ignored");
+            None
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `strict_mode`: what the RFC does not allow is set back (reference/keepalived.md section 4.6).
 
 use mainstay_core::address::Family;
-use mainstay_core::router::plan::{Version, WantedState};
+use mainstay_core::router::plan::{MismatchPolicy, Version, WantedState};
 
 use super::Lowering;
 use super::instance::Draft;
@@ -80,6 +80,13 @@ pub(crate) fn apply(
             .because("higher_prio_send_advert off is used");
     }
     draft.higher_priority_send_advert = Some((false, draft.span));
+    if let Some((MismatchPolicy::Hold, span)) = draft.mismatch_policy {
+        // keepalived does not see the word, and says nothing.
+        report
+            .warn("strict-reset", span, "strict mode takes over from whoever it does not understand")
+            .because("mismatch_policy take is used");
+    }
+    draft.mismatch_policy = Some((MismatchPolicy::Take, draft.span));
     let multicast = draft.interface.as_ref().and_then(|word| lowering.host.interface(&word.text));
     if draft.peers.is_unicast() && multicast.is_some_and(|facts| facts.multicast) {
         lowering

@@ -21,6 +21,7 @@ mod sync_groups;
 mod trackers;
 mod tutorials;
 mod unicast;
+mod watch;
 
 use mainstay_config::{Class, Diagnostic, Host, Model, Options, Severity, load};
 use mainstay_core::router::plan::InstancePlan;

@@ -4,7 +4,6 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use super::reason::Mismatch;
 use crate::time::{Duration, Instant};
 use crate::vrrp::packet::Rejection;
 
@@ -19,8 +18,6 @@ const MOST_KEYS: usize = 64;
 pub enum Noise {
     /// A packet was rejected.
     Rejected(Rejection),
-    /// A peer differs from us.
-    Differs(Mismatch),
     /// A master of lower priority was heard.
     LowerPriority,
     /// The kernel would not send an advert.

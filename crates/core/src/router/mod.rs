@@ -12,10 +12,12 @@
 //! it: `receive` (packets), `standing` (what keeps an instance from taking part, and its priority), `transition`
 //! (entering and leaving states with their effects, sync groups), `holdings` (addresses, routes and rules that must
 //! be in the kernel), `start`, `links`,
-//! `entries` and `trackers` (facts of each kind), `reload`, and the small books (`deadlines`, `limits`,
+//! `entries` and `trackers` (facts of each kind), `reload`, and the small books (`deadlines`, `limits`, `alarms`,
 //! `announcer`, `kernel`).
 
 pub mod action;
+pub mod alarm;
+mod alarms;
 mod announcer;
 mod deadlines;
 mod entries;
@@ -40,6 +42,7 @@ mod transition;
 pub use action::{
     Action, Actions, Advert, Event, Listen, Notification, NotifyObject, NotifyState, Socket, Subject,
 };
+pub use alarm::{Alarm, Mac};
 pub use input::{Input, Link, Listening, Packet, ScriptOutcome};
 pub use plan::RouterPlan;
 pub use reason::{Cause, Mismatch, Reason, State};
@@ -50,6 +53,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use self::alarms::Alarms;
 use self::announcer::Announcer;
 use self::deadlines::Deadlines;
 use self::entries::Refusal;
@@ -91,6 +95,7 @@ pub struct Router {
     holdings: Holdings,
     announcer: Announcer,
     limits: Limits,
+    alarms: Alarms,
     deadlines: Deadlines,
     sockets: Vec<Socket>,
     /// Sockets nothing is heard on yet, with the errno if the kernel refused them.
@@ -162,6 +167,7 @@ impl Router {
             holdings: Holdings::default(),
             announcer: Announcer::default(),
             limits: Limits::default(),
+            alarms: Alarms::default(),
             deadlines: Deadlines::default(),
             sockets: Vec::new(),
             deaf: BTreeMap::new(),
@@ -265,6 +271,7 @@ impl Router {
             self.kernel.deadline(),
             self.announcer.deadline(),
             self.limits.deadline(),
+            self.alarms.deadline(),
         ]
         .into_iter()
         .flatten()
@@ -293,6 +300,7 @@ impl Router {
         for (key, count) in self.limits.take_due(now) {
             self.tell_noise(now, key, count, actions);
         }
+        self.review_alarms(now, actions);
         self.run_scripts(now, actions);
     }
 

@@ -2,7 +2,8 @@
 //!
 //! A backup is silent, so a router that was heard once may be there for ever after. It stays known until it says that it
 //! leaves (priority 0), and over a restart of our process: forgetting one that lives would be worse than remembering
-//! one that is dead.
+//! one that is dead. Whom we have met, whose adverts were ever about our addresses, is known for longer still: what such
+//! a router says wrongly later, for instance after a restart with another password, is worth an alarm.
 
 use alloc::collections::BTreeSet;
 use core::net::IpAddr;
@@ -16,6 +17,7 @@ const MOST: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Peers {
     living: BTreeSet<IpAddr>,
+    met: BTreeSet<IpAddr>,
 }
 
 impl Peers {
@@ -32,6 +34,19 @@ impl Peers {
     #[must_use]
     pub fn any_living(&self) -> bool {
         !self.living.is_empty()
+    }
+
+    /// An accepted advert of this router lists an address of ours.
+    pub fn meet(&mut self, source: IpAddr) {
+        if self.met.len() < MOST {
+            let _ = self.met.insert(source);
+        }
+    }
+
+    /// Whether this address was ever met: no stranger, whatever it says now.
+    #[must_use]
+    pub fn know(&self, source: IpAddr) -> bool {
+        self.met.contains(&source)
     }
 
     /// Who is known to be alive, sorted.
@@ -60,6 +75,14 @@ mod tests {
     }
 
     #[test]
+    fn whoever_was_met_is_no_stranger_when_it_comes_back() {
+        let mut peers = Peers::default();
+        peers.meet(address(1));
+        peers.heard(address(1), 0);
+        assert!(peers.know(address(1)) && !peers.know(address(2)));
+    }
+
+    #[test]
     fn one_that_leaves_does_not_take_another_with_it() {
         let mut peers = Peers::default();
         peers.heard(address(1), 100);
@@ -71,7 +94,10 @@ mod tests {
     #[test]
     fn forged_adverts_do_not_fill_the_memory() {
         let mut peers = Peers::default();
-        (0..100_000).for_each(|source| peers.heard(address(source), 1));
-        assert_eq!(peers.living().count(), MOST);
+        (0..100_000).for_each(|source| {
+            peers.heard(address(source), 1);
+            peers.meet(address(source));
+        });
+        assert_eq!((peers.living().count(), peers.met.len()), (MOST, MOST));
     }
 }

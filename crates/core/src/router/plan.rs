@@ -133,6 +133,8 @@ pub struct InstancePlan {
     pub skip_address_check: bool,
     /// `strict_mode`: the RFC to the letter.
     pub strict: bool,
+    /// `mismatch_policy`: what adverts of a known peer that are rejected mean to a backup.
+    pub mismatch_policy: MismatchPolicy,
     /// Whether a non-owner accepts packets for the virtual addresses (keepalived's default).
     pub accept: bool,
     /// Do not answer an advert of lower priority with one of ours.
@@ -166,6 +168,17 @@ pub struct LeasePlan {
     pub length: Duration,
     /// `only_if_peer_seen`: the lease counts only while a living peer is known, which could take over.
     pub only_if_peer_seen: bool,
+}
+
+/// What a backup makes of a known peer whose adverts it has to reject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum MismatchPolicy {
+    /// Nothing, as the RFC says: it is not heard, and we take over. Two masters are the likely result.
+    #[default]
+    Take,
+    /// It is alive: no taking over while its adverts come. Whoever can forge its address can then keep a backup from
+    /// its promotion, which a forged good advert can as well.
+    Hold,
 }
 
 /// To whom an instance's adverts go.

@@ -6,6 +6,7 @@ use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::alarm::Alarm;
 use crate::time::Duration;
 use crate::vrrp::packet::Rejection;
 
@@ -44,13 +45,18 @@ pub enum Reason {
         /// How many since it was last told.
         count: u64,
     },
-    /// Accepted packets differ from us in something that should agree. Told like rejections.
-    PeerMismatch {
-        /// Who sent them.
-        source: IpAddr,
-        /// What differs.
-        mismatch: Mismatch,
-        /// How many since it was last told.
+    /// Something is wrong and will stay so until somebody looks at it.
+    AlarmBegan {
+        /// What.
+        alarm: Alarm,
+    },
+    /// It was not seen for long, or its ground is gone.
+    AlarmOver {
+        /// What.
+        alarm: Alarm,
+        /// From the first time it was seen to the last.
+        lasted: Duration,
+        /// How often it was seen.
         count: u64,
     },
     /// A tracker's verdict changed.
@@ -156,16 +162,67 @@ pub enum State {
 /// What a peer and we should agree about and do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Mismatch {
-    /// The list of virtual addresses.
+    /// The list of virtual addresses. Its adverts are accepted.
     Addresses,
-    /// The advert interval (v3: learned).
+    /// The advert interval: learned in v3, rejected in v2.
     Interval,
+    /// The VRRP version. Its adverts are rejected.
+    Version,
+    /// Authentication: its type, or the password. Its adverts are rejected.
+    Authentication,
+    /// The checksum is wrong in every form we know: another key or address under it, or damage. Rejected.
+    Checksum,
+    /// The message is longer or shorter than we understand, as with an extension we do not speak. Rejected.
+    Length,
+    /// TTL or hop limit: a router stands between, or its kernel was not told to send 255. Rejected.
+    Ttl,
     /// The checksum leaves out the pseudo-header (RFC 9568) while ours has it (RFC 5798).
     ChecksumForm,
     /// Our own address and priority: a loop, or a duplicate address.
     OwnAddress,
     /// It claims to own the addresses, and so do we.
     TwoOwners,
+}
+
+impl Mismatch {
+    /// What a rejected packet of a *peer* means; `None` if it means nothing about the peer.
+    #[must_use]
+    pub const fn of(rejection: Rejection) -> Option<Self> {
+        match rejection {
+            Rejection::Version => Some(Self::Version),
+            Rejection::AuthTypeUnknown | Rejection::AuthTypeMismatch | Rejection::AuthFailed => {
+                Some(Self::Authentication)
+            }
+            Rejection::Interval => Some(Self::Interval),
+            Rejection::NoAddress | Rejection::LinkLocal => Some(Self::Addresses),
+            Rejection::Checksum => Some(Self::Checksum),
+            Rejection::Length => Some(Self::Length),
+            Rejection::Ttl => Some(Self::Ttl),
+            Rejection::Truncated
+            | Rejection::Type
+            | Rejection::Vrid
+            | Rejection::Destination
+            | Rejection::UnknownPeer
+            | Rejection::OwnerIgnores => None,
+        }
+    }
+
+    /// The word for it in metrics, events and `mainstay why`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Addresses => "address_list_mismatch",
+            Self::Interval => "interval_mismatch",
+            Self::Version => "version_mismatch",
+            Self::Authentication => "authentication_mismatch",
+            Self::Checksum => "checksum_wrong",
+            Self::Length => "length_wrong",
+            Self::Ttl => "ttl_mismatch",
+            Self::ChecksumForm => "checksum_form_mismatch",
+            Self::OwnAddress => "own_address",
+            Self::TwoOwners => "two_owners",
+        }
+    }
 }
 
 impl fmt::Display for State {
@@ -184,6 +241,11 @@ impl fmt::Display for Mismatch {
         formatter.write_str(match self {
             Self::Addresses => "its list of virtual addresses differs from ours",
             Self::Interval => "its advert interval differs from ours",
+            Self::Version => "it speaks another VRRP version",
+            Self::Authentication => "its authentication differs from ours",
+            Self::Checksum => "its checksums are wrong",
+            Self::Length => "its messages have another length than ours: an extension we do not know?",
+            Self::Ttl => "its adverts do not arrive with the TTL they should have",
             Self::ChecksumForm => "its IPv4 checksum leaves out the pseudo-header (RFC 9568 form)",
             Self::OwnAddress => "it has our own address",
             Self::TwoOwners => "it has priority 255 as we have: two owners of the addresses",
@@ -235,9 +297,13 @@ impl fmt::Display for Reason {
             Self::PacketsRejected { source, rejection, count } => {
                 write!(formatter, "{count} packets of {source} not accepted: {rejection}")
             }
-            Self::PeerMismatch { source, mismatch, count } => {
-                write!(formatter, "{count} packets of {source}: {mismatch}")
-            }
+            Self::AlarmBegan { alarm } => write!(formatter, "alarm {alarm}"),
+            Self::AlarmOver { alarm, lasted, count } => write!(
+                formatter,
+                "alarm over: {alarm} (seen {count} times in {}.{:03} s)",
+                lasted.as_secs(),
+                lasted.subsec_millis()
+            ),
             Self::TrackerChanged { up, detail } => {
                 write!(formatter, "{}: {detail}", if *up { "up" } else { "down" })
             }

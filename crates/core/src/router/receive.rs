@@ -4,9 +4,10 @@ use core::net::IpAddr;
 
 use super::Router;
 use super::action::{Actions, Subject};
+use super::alarm::Alarm;
 use super::input::Packet;
 use super::limits::{Key, Noise};
-use super::plan::{Destination, UnicastPeer, Version};
+use super::plan::{Destination, MismatchPolicy, UnicastPeer, Version};
 use super::reason::{Mismatch, Reason, State};
 use crate::address::Family;
 use crate::time::Instant;
@@ -33,12 +34,12 @@ impl Router {
             return;
         }
         if self.instances[id].source == Some(packet.source) {
-            self.tell_mismatch(now, id, packet.source, Mismatch::OwnAddress, actions);
+            self.differs(now, id, packet.source, Mismatch::OwnAddress, actions);
             return;
         }
         match check(&self.instances[id], packet) {
             Ok(message) => self.accept(now, id, packet.source, &message, actions),
-            Err(rejection) => self.reject(now, Some(id), packet.source, rejection, actions),
+            Err(rejection) => self.reject_of(now, id, packet, rejection, actions),
         }
     }
 
@@ -83,21 +84,86 @@ impl Router {
         }
         let other_form = other_checksum && !instance.plan.checksum_without_pseudo_header;
         let heard = Heard { source, priority: message.priority, interval: message.interval };
-        if addresses_differ {
-            self.tell_mismatch(now, id, source, Mismatch::Addresses, actions);
+        let foreign = addresses_differ && shares_nothing(message.addresses(), instance.advertised());
+        if foreign && !self.is_peer(id, source) {
+            let _ = self.alarm(now, id, Alarm::VridCollision { source }, actions);
+        } else if addresses_differ {
+            self.differs(now, id, source, Mismatch::Addresses, actions);
         }
         if other_form {
-            self.tell_mismatch(now, id, source, Mismatch::ChecksumForm, actions);
+            self.differs(now, id, source, Mismatch::ChecksumForm, actions);
         }
         if message.interval != own_interval {
-            self.tell_mismatch(now, id, source, Mismatch::Interval, actions);
+            self.differs(now, id, source, Mismatch::Interval, actions);
+        }
+        if !foreign {
+            self.instances[id].peers.meet(source);
         }
         self.instances[id].peers.heard(source, heard.priority);
         let waited_until = self.instances[id].deadline();
+        let was_master = self.instances[id].is_master();
         self.step_instance(now, id, Fact::Heard(heard), actions);
+        if was_master && self.instances[id].is_master() && heard.priority > 0 {
+            let _ = self.alarm(now, id, Alarm::TwoMasters { source }, actions);
+        }
         let instance = &self.instances[id];
         if instance.state() == State::Backup && heard.priority > 0 && instance.deadline() > waited_until {
             self.hold_back_group(now, id, actions);
+        }
+    }
+
+    /// A packet for an instance that fails a check. Of a stranger it is noise; of a peer it is an alarm, and perhaps a
+    /// reason to wait.
+    fn reject_of(
+        &mut self,
+        now: Instant,
+        id: usize,
+        packet: &Packet<'_>,
+        rejection: Rejection,
+        actions: &mut Actions,
+    ) {
+        let source = packet.source;
+        let instance = &self.instances[id];
+        let differs = Mismatch::of(rejection);
+        let listed = packet::peek_addresses(packet.payload, instance.plan.family);
+        let speaks_vrrp = matches!(
+            differs,
+            Some(Mismatch::Version | Mismatch::Authentication | Mismatch::Interval | Mismatch::Length)
+        );
+        let is_peer = self.is_peer(id, source);
+        let collides = speaks_vrrp
+            && !is_peer
+            && listed.is_some_and(|listed| shares_nothing(listed, instance.advertised()));
+        let stands = if collides {
+            self.alarm(now, id, Alarm::VridCollision { source }, actions)
+        } else if let (Some(mismatch), true) = (differs, is_peer) {
+            if mismatch != Mismatch::Ttl {
+                self.hold_back(now, id, packet.payload);
+            }
+            self.alarm(now, id, Alarm::Mismatch { source, mismatch }, actions)
+        } else {
+            false
+        };
+        rejection.count_in(&mut self.instances[id].counters);
+        if !stands {
+            self.reject(now, Some(id), source, rejection, actions);
+        }
+    }
+
+    /// Whether this address is that of a peer: configured, or known by a good advert.
+    fn is_peer(&self, id: usize, source: IpAddr) -> bool {
+        let instance = &self.instances[id];
+        peer_of(instance, source).is_some() || instance.peers.know(source)
+    }
+
+    /// `mismatch_policy hold`: a peer that cannot be understood, but is there and does not resign, is waited for.
+    fn hold_back(&mut self, now: Instant, id: usize, payload: &[u8]) {
+        let instance = &mut self.instances[id];
+        let holds = instance.plan.mismatch_policy == MismatchPolicy::Hold && !instance.plan.strict;
+        let Some((priority, interval)) = packet::peek_priority(payload) else { return };
+        if holds && priority > 0 {
+            instance.hold_back(now, interval);
+            self.hint(id);
         }
     }
 
@@ -109,16 +175,14 @@ impl Router {
         rejection: Rejection,
         actions: &mut Actions,
     ) {
-        if let Some(id) = id {
-            rejection.count_in(&mut self.instances[id].counters);
-        }
         let key = Key { instance: id, source: Some(source), noise: Noise::Rejected(rejection) };
         if let Some((key, count)) = self.limits.admit(now, key) {
             self.tell_noise(now, key, count, actions);
         }
     }
 
-    pub(super) fn tell_mismatch(
+    /// A peer differs from us.
+    pub(super) fn differs(
         &mut self,
         now: Instant,
         id: usize,
@@ -126,10 +190,7 @@ impl Router {
         mismatch: Mismatch,
         actions: &mut Actions,
     ) {
-        let key = Key { instance: Some(id), source: Some(source), noise: Noise::Differs(mismatch) };
-        if let Some((key, count)) = self.limits.admit(now, key) {
-            self.tell_noise(now, key, count, actions);
-        }
+        let _ = self.alarm(now, id, Alarm::Mismatch { source, mismatch }, actions);
     }
 
     /// Tells of something that was limited, with its count.
@@ -143,7 +204,6 @@ impl Router {
         let source = key.source.unwrap_or(unspecified);
         let reason = match key.noise {
             Noise::Rejected(rejection) => Reason::PacketsRejected { source, rejection, count },
-            Noise::Differs(mismatch) => Reason::PeerMismatch { source, mismatch, count },
             // Told of with their own words when they happen; the count of later ones is in the counters.
             Noise::LowerPriority | Noise::SendRefused | Noise::Late | Noise::Restored => return,
         };
@@ -201,6 +261,12 @@ fn is_addressed(instance: &Instance, packet: &Packet<'_>) -> bool {
         Destination::Multicast(group) => *group == packet.destination,
         Destination::Unicast { .. } => instance.source == Some(packet.destination),
     }
+}
+
+/// Whether a list of addresses has none of ours. An empty one says nothing.
+fn shares_nothing(listed: impl Iterator<Item = IpAddr>, ours: &[IpAddr]) -> bool {
+    let mut listed = listed.peekable();
+    listed.peek().is_some() && !listed.any(|address| ours.contains(&address))
 }
 
 fn peer_of(instance: &Instance, source: IpAddr) -> Option<&UnicastPeer> {

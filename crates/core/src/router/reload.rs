@@ -120,6 +120,7 @@ impl Router {
         for entries in &released {
             self.release_entries(entries, actions);
         }
+        self.end_alarms_of_removed(now, actions);
         self.tell(now, Subject::Node, Reason::Reloaded { added, removed, changed, unchanged }, actions);
         self.reassess_all(now, actions);
         for name in grown {

@@ -7,6 +7,7 @@ use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::alarm::Alarm;
 use super::peers::Peers;
 use super::reason::{Cause, State};
 use crate::address::{InterfaceAddress, Route, Rule};
@@ -21,6 +22,8 @@ pub struct Report {
     pub groups: Vec<GroupReport>,
     /// Every tracker of the node, sorted by name.
     pub trackers: Vec<TrackerReport>,
+    /// Every alarm that stands, by instance.
+    pub alarms: Vec<AlarmReport>,
 }
 
 /// One instance.
@@ -66,6 +69,21 @@ pub struct TrackerReport {
     pub name: String,
     /// Its verdict; `None` before the first.
     pub up: Option<bool>,
+}
+
+/// An alarm that stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmReport {
+    /// Name of the instance.
+    pub instance: String,
+    /// What is wrong.
+    pub alarm: Alarm,
+    /// When it was first seen.
+    pub since: Instant,
+    /// When it was last seen.
+    pub last: Instant,
+    /// How often it was seen.
+    pub count: u64,
 }
 
 /// Counters of an instance, named as keepalived's statistics are.

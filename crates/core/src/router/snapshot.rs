@@ -22,6 +22,7 @@ impl Router {
                 .map(|group| GroupReport { name: group.plan.name.clone(), state: group.state })
                 .collect(),
             trackers: self.tracker_reports(),
+            alarms: self.alarms.standing().collect(),
         }
     }
 

@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::action::{Action, Actions, Notification, NotifyObject, NotifyState, Subject};
+use super::alarm::Alarm;
 use super::announcer::Announcement;
 use super::holdings::Entries;
 use super::limits::{Key, Noise};
@@ -41,6 +42,9 @@ impl Router {
         }
         if !self.group_wants_to_be_master(id) {
             self.instances[id].wait_for_group();
+            if self.instances[id].last_heard().is_none() {
+                let _ = self.alarm(now, id, Alarm::NobodyHeard, actions);
+            }
             return;
         }
         let name = self.instances[id].plan.name.clone();
@@ -96,6 +100,7 @@ impl Router {
         let from = self.instances[id].state();
         if from == State::Master {
             self.leave_master(id, to, actions);
+            self.end_alarms_of_master(now, id, actions);
         }
         match to {
             State::Master => self.become_master(now, id, cause.clone(), actions),
@@ -219,7 +224,7 @@ impl Router {
         actions: &mut Actions,
     ) {
         if heard.priority == 255 && self.instances[id].priority() == 255 {
-            self.tell_mismatch(now, id, heard.source, Mismatch::TwoOwners, actions);
+            self.differs(now, id, heard.source, Mismatch::TwoOwners, actions);
         }
         let key = Key { instance: Some(id), source: Some(heard.source), noise: Noise::LowerPriority };
         if self.limits.admit(now, key).is_some() {
@@ -249,7 +254,7 @@ impl Router {
         actions: &mut Actions,
     ) {
         self.instances[id].lower_owner();
-        self.tell_mismatch(now, id, rival, Mismatch::TwoOwners, actions);
+        self.differs(now, id, rival, Mismatch::TwoOwners, actions);
         let subject = self.subject(id);
         let to = self.instances[id].priority();
         self.tell(now, subject, Reason::PriorityChanged { from: 255, to }, actions);

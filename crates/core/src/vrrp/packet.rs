@@ -179,14 +179,37 @@ pub const fn peek_vrid(payload: &[u8]) -> Option<(u8, u8)> {
     }
 }
 
+/// Priority and interval of what may be a VRRP message, as its own version number says them.
+#[must_use]
+pub fn peek_priority(payload: &[u8]) -> Option<(u8, Duration)> {
+    let (&[version_and_type, _, priority, _, fifth, sixth, _, _], _) =
+        payload.split_first_chunk::<HEADER>()?;
+    let interval = match version_and_type >> 4 {
+        2 => Duration::from_secs(sixth.into()),
+        _ => Duration::from_millis(10 * u64::from(u16::from_be_bytes([fifth & 0x0f, sixth]))),
+    };
+    Some((priority, interval))
+}
+
+/// The addresses a message lists, whatever else is wrong with it; `None` if it is not long enough to say.
+#[must_use]
+pub fn peek_addresses(payload: &[u8], family: Family) -> Option<impl Iterator<Item = IpAddr> + '_> {
+    let (&[_, _, _, count, ..], body) = payload.split_first_chunk::<HEADER>()?;
+    let addresses = body.get(..usize::from(count) * address_length(family))?;
+    Some(addresses_in(addresses, family))
+}
+
+fn addresses_in(addresses: &[u8], family: Family) -> impl ExactSizeIterator<Item = IpAddr> + Clone + use<'_> {
+    addresses.chunks_exact(address_length(family)).map(move |bytes| match family {
+        Family::V4 => Ipv4Addr::from(<[u8; 4]>::try_from(bytes).unwrap_or_default()).into(),
+        Family::V6 => Ipv6Addr::from(<[u8; 16]>::try_from(bytes).unwrap_or_default()).into(),
+    })
+}
+
 impl<'a> Message<'a> {
     /// The virtual addresses, in the sender's order.
     pub fn addresses(&self) -> impl ExactSizeIterator<Item = IpAddr> + Clone + use<'a> {
-        let family = self.family;
-        self.addresses.chunks_exact(address_length(family)).map(move |bytes| match family {
-            Family::V4 => Ipv4Addr::from(<[u8; 4]>::try_from(bytes).unwrap_or_default()).into(),
-            Family::V6 => Ipv6Addr::from(<[u8; 16]>::try_from(bytes).unwrap_or_default()).into(),
-        })
+        addresses_in(self.addresses, self.family)
     }
 
     /// Whether the message lists exactly these addresses, in any order, each as often.

@@ -44,7 +44,11 @@ fn expect_rejected(instance: Instance, heard: Heard, rejection: Rejection) -> No
     let source = heard.source;
     node.hear(heard);
     assert_eq!(node.counters().adverts_received, 0);
-    assert_eq!(node.rejections(), [(source, rejection, 1)]);
+    match node.mismatches()[..] {
+        // Of a configured peer it is an alarm.
+        [mismatch] => assert_eq!(Some(mismatch), Mismatch::of(rejection)),
+        _ => assert_eq!(node.rejections(), [(source, rejection, 1)]),
+    }
     assert_eq!(node.time_until(Master), down - s(2), "the timer ran on");
     node
 }
@@ -274,9 +278,14 @@ fn c24_another_v3_interval_is_learned_and_told_once() {
 
 #[test]
 fn c25_another_list_of_addresses_is_accepted_and_told() {
-    for addresses in [&["192.0.2.7"][..], &["192.0.2.1", "192.0.2.7"]] {
+    let source = ip("192.0.2.251");
+    let differs = Alarm::Mismatch { source, mismatch: Mismatch::Addresses };
+    let collides = Alarm::VridCollision { source };
+    for (addresses, alarm) in
+        [(&["192.0.2.7"][..], collides), (&["192.0.2.1", "192.0.2.7"], differs), (&["192.0.2.1"; 2], differs)]
+    {
         let mut node = expect_accepted(instance("VI_1"), advert().addresses(addresses));
-        assert_eq!(node.mismatches(), [Mismatch::Addresses]);
+        assert_eq!(node.alarms(), [alarm]);
         assert_eq!(node.counters().address_list_errors, 1);
         assert_eq!(node.time_until(Master), DOWN);
     }

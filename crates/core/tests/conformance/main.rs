@@ -14,6 +14,7 @@
 
 mod harness;
 
+mod alarms;
 mod codec;
 mod election;
 mod faults;

@@ -171,6 +171,7 @@ fn instance(name: &str, vrid: u8, priority: u8, address: &str) -> InstancePlan {
         checksum_without_pseudo_header: false,
         skip_address_check: false,
         strict: false,
+        mismatch_policy: mainstay_core::router::plan::MismatchPolicy::Take,
         accept: true,
         lower_priority_no_advert: false,
         higher_priority_send_advert: false,

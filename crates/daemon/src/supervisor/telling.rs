@@ -65,10 +65,11 @@ const fn level(reason: &Reason) -> Level {
         | Reason::PriorityChanged { .. }
         | Reason::TrackerChanged { .. }
         | Reason::Restored(_)
+        | Reason::AlarmOver { .. }
         | Reason::Reloaded { .. } => Level::INFO,
         Reason::LowerPriorityAdvert { .. }
         | Reason::PacketsRejected { .. }
-        | Reason::PeerMismatch { .. }
+        | Reason::AlarmBegan { .. }
         | Reason::LoopLate(_) => Level::WARN,
         Reason::Refused { .. } => Level::ERROR,
     }

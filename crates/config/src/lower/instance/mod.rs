@@ -8,7 +8,7 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 use mainstay_core::address::{InterfaceAddress, Route, Rule};
-use mainstay_core::router::plan::{InstancePlan, Version, WantedState};
+use mainstay_core::router::plan::{InstancePlan, MismatchPolicy, Version, WantedState};
 
 use super::notify::Notify;
 use super::trackers::{self, Placed};
@@ -33,6 +33,7 @@ pub(crate) struct Draft {
     pub(crate) down_timer_adverts: Option<(u8, Span)>,
     pub(crate) lower_priority_no_advert: Option<(bool, Span)>,
     pub(crate) higher_priority_send_advert: Option<(bool, Span)>,
+    pub(crate) mismatch_policy: Option<(MismatchPolicy, Span)>,
     pub(crate) addresses: Vec<(InterfaceAddress, Span)>,
     pub(crate) excluded: Vec<(InterfaceAddress, Span)>,
     pub(crate) routes: Vec<Route>,
@@ -76,6 +77,7 @@ impl Draft {
             down_timer_adverts: None,
             lower_priority_no_advert: None,
             higher_priority_send_advert: None,
+            mismatch_policy: None,
             addresses: Vec::new(),
             excluded: Vec::new(),
             routes: Vec::new(),
@@ -220,6 +222,7 @@ fn finish(lowering: &mut Lowering<'_>, mut draft: Draft) -> Option<InstancePlan>
             .unwrap_or(defaults.checksum_without_pseudo_header),
         skip_address_check: draft.skip_address_check.unwrap_or(defaults.skip_address_check),
         strict,
+        mismatch_policy: draft.mismatch_policy.map_or(defaults.mismatch_policy, |(policy, _)| policy),
         accept,
         lower_priority_no_advert: draft
             .lower_priority_no_advert

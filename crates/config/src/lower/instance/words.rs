@@ -81,6 +81,9 @@ pub(super) fn read(lowering: &mut Lowering<'_>, draft: &mut Draft, statement: &S
                 None => NonZeroU8::new(254),
             };
         }
+        "mismatch_policy" => {
+            draft.mismatch_policy = global::mismatch_policy(report, statement).map(|policy| (policy, span));
+        }
         "kernel_rx_buf_size" => {
             if let Some(word) = required(report, statement, "bytes") {
                 draft.receive_buffer = number(report, word, 0..=i64::from(u32::MAX));

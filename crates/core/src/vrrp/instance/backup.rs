@@ -6,8 +6,9 @@ use core::net::IpAddr;
 use super::{Instance, LastHeard, Machine, Wish};
 use crate::router::plan::{Preempt, Version};
 use crate::router::reason::{Cause, State};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::vrrp::election::{Heard, ToBackup, judge_as_backup};
+use crate::vrrp::timers;
 
 /// What the master-down timer will mean when it fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +84,19 @@ impl Instance {
         let down = self.master_down_interval();
         if let Machine::Backup { master_down_timer, waits_for_group, .. } = &mut self.machine {
             *master_down_timer = from + down;
+            *waits_for_group = false;
+        }
+    }
+
+    /// A known peer is alive although it cannot be understood (`mismatch_policy hold`): the timer starts again. A
+    /// longer interval in its adverts counts, up to ten of ours, or the timer would fire between two of them.
+    pub fn hold_back(&mut self, now: Instant, theirs: Duration) {
+        let interval = theirs.min(self.plan.advert_interval * 10).max(self.master_advert_interval);
+        let adverts = self.plan.down_timer_adverts;
+        let down = timers::master_down_interval(self.plan.version, adverts, interval, self.priority());
+        if let Machine::Backup { master_down_timer, ending, waits_for_group, .. } = &mut self.machine {
+            *master_down_timer = (*master_down_timer).max(now + down);
+            *ending = MasterEnd::Silence;
             *waits_for_group = false;
         }
     }

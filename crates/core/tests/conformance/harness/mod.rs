@@ -16,8 +16,8 @@ pub use std::net::IpAddr;
 
 pub use mainstay_core::address::{Family, LinkIndex};
 pub use mainstay_core::router::State::{Backup, Fault, Init, Master};
-pub use mainstay_core::router::plan::{Authentication, Preempt, Version, WantedState};
-pub use mainstay_core::router::{Action, Input, NotifyState, ScriptOutcome, State};
+pub use mainstay_core::router::plan::{Authentication, MismatchPolicy, Preempt, Version, WantedState};
+pub use mainstay_core::router::{Action, Alarm, Input, NotifyState, ScriptOutcome, State};
 
 pub use lan::Lan;
 pub use node::Node;

@@ -314,12 +314,31 @@ impl Node {
         rejections.collect()
     }
 
+    /// Alarms that began, and in what way peers differ.
     pub fn mismatches(&self) -> Vec<Mismatch> {
-        let mismatches = self.events().into_iter().filter_map(|event| match event.reason {
-            Reason::PeerMismatch { mismatch, .. } => Some(mismatch),
+        let mismatches = self.alarms().into_iter().filter_map(|alarm| match alarm {
+            Alarm::Mismatch { mismatch, .. } => Some(mismatch),
             _ => None,
         });
         mismatches.collect()
+    }
+
+    /// Alarms that began.
+    pub fn alarms(&self) -> Vec<Alarm> {
+        let began = self.events().into_iter().filter_map(|event| match event.reason {
+            Reason::AlarmBegan { alarm } => Some(alarm),
+            _ => None,
+        });
+        began.collect()
+    }
+
+    /// Alarms that were told to be over: what, how long, how often seen.
+    pub fn alarms_over(&self) -> Vec<(Alarm, Duration, u64)> {
+        let over = self.events().into_iter().filter_map(|event| match event.reason {
+            Reason::AlarmOver { alarm, lasted, count } => Some((alarm, lasted, count)),
+            _ => None,
+        });
+        over.collect()
     }
 
     // ---- the kernel ----

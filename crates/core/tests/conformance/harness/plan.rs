@@ -96,6 +96,7 @@ pub fn instance(name: &str) -> Instance {
         checksum_without_pseudo_header: false,
         skip_address_check: false,
         strict: false,
+        mismatch_policy: MismatchPolicy::Take,
         accept: true,
         lower_priority_no_advert: false,
         higher_priority_send_advert: false,
