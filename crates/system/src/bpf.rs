@@ -28,6 +28,11 @@ pub const fn load_byte_indexed(at: u32) -> sock_filter {
     sock_filter { code: (libc::BPF_LD | libc::BPF_B | libc::BPF_IND) as u16, jt: 0, jf: 0, k: at }
 }
 
+/// Load two bytes, big-endian, at a place counted from the index register.
+pub const fn load_half_indexed(at: u32) -> sock_filter {
+    sock_filter { code: (libc::BPF_LD | libc::BPF_H | libc::BPF_IND) as u16, jt: 0, jf: 0, k: at }
+}
+
 /// Set the index register to the length of the IPv4 header that starts at a fixed place.
 pub const fn index_behind_ipv4_header(at: u32) -> sock_filter {
     sock_filter { code: (libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH) as u16, jt: 0, jf: 0, k: at }

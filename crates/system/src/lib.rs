@@ -5,7 +5,8 @@
 //! All `unsafe` code of Mainstay lives in this crate.
 //!
 //! Read in this order: [`clock`], [`wait`] (epoll, timer, wake-ups), [`netlink`] (what the kernel has, and changing it),
-//! [`vrrp`] (sockets for adverts), [`announce`] (gratuitous ARP and neighbour advertisements), then the small rest.
+//! [`vrrp`] (sockets for adverts), [`announce`] (gratuitous ARP and neighbour advertisements), [`probe`] (asking servers
+//! whether they are well), then the small rest.
 
 pub mod announce;
 pub mod clock;
@@ -13,6 +14,7 @@ pub mod host;
 pub mod memory;
 pub mod namespace;
 pub mod netlink;
+pub mod probe;
 pub mod process;
 pub mod realtime;
 pub mod sysctl;
