@@ -215,19 +215,46 @@ pub struct RealServerPlan {
     pub checkers: Vec<CheckerPlan>,
 }
 
-impl RealServerPlan {
-    /// The port a connection to this service arrives at: only address translation changes ports.
-    #[must_use]
-    pub const fn port_behind(&self, service: &ServiceKey) -> u16 {
-        match self.forwarding {
-            Forwarding::Masquerade => self.key.port,
-            Forwarding::DirectRoute | Forwarding::Tunnel(_) | Forwarding::Other(_) => service.port(),
+impl fmt::Display for CheckerKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exchange(probe) => probe.fmt(formatter),
+            Self::Urls { urls, .. } => match urls.first() {
+                Some(probe) => write!(formatter, "{probe} and {} more", urls.len() - 1),
+                None => formatter.write_str("HTTP_GET"),
+            },
+            Self::Script(script) => write!(formatter, "MISC_CHECK {}", script.command),
+            Self::File { file, .. } => write!(formatter, "FILE_CHECK {file}"),
+            Self::Bfd { session } => write!(formatter, "BFD_CHECK {session}"),
         }
     }
 }
 
+impl RealServerPlan {
+    /// The port at which connections of this service arrive: only address translation changes ports.
+    #[must_use]
+    pub const fn port_behind(&self, service: &ServiceKey) -> u16 {
+        port_behind(self.forwarding, self.key.port, service)
+    }
+}
+
+impl SorryServerPlan {
+    /// The port at which connections of this service arrive.
+    #[must_use]
+    pub const fn port_behind(&self, service: &ServiceKey) -> u16 {
+        port_behind(self.forwarding, self.key.port, service)
+    }
+}
+
+const fn port_behind(forwarding: Forwarding, port: u16, service: &ServiceKey) -> u16 {
+    match forwarding {
+        Forwarding::Masquerade => port,
+        Forwarding::DirectRoute | Forwarding::Tunnel(_) | Forwarding::Other(_) => service.port(),
+    }
+}
+
 /// One checker: what it asks, and how it judges the answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CheckerPlan {
     /// What it asks.
     pub kind: CheckerKind,
@@ -248,6 +275,8 @@ pub struct Judgement {
     pub delay_before_retry: Duration,
     /// `@mainstay rise`: successes in a row needed to come up, at least 1 (keepalived's).
     pub rise: u32,
+    /// `@mainstay jitter`: up to this share of the period, in percent, a question comes late; 0 to 50.
+    pub jitter: u8,
     /// `alpha`: down until the first success.
     pub alpha: bool,
     /// `log_all_failures`.
@@ -255,7 +284,7 @@ pub struct Judgement {
 }
 
 /// What a checker asks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CheckerKind {
     /// One exchange with a server.
     Exchange(Arc<Probe>),

@@ -17,4 +17,5 @@ pub use service::{
     Granularity, Persistence, Protocol, Scheduler, SchedulerFlags, Service, ServiceKey, UnknownScheduler,
 };
 pub use statistics::{Connections, Counters, Rates, Statistics};
+pub(crate) use table::destination_changes;
 pub use table::{Change, Table, TableEntry};
