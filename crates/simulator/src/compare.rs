@@ -14,7 +14,7 @@ use mainstay_core::vrrp::packet::{Emit, emit};
 use crate::kernel::{INDEX, Kernel};
 use crate::oracle::{Advert, Event, Oracle, State};
 use crate::random::Random;
-use crate::scenario::{Kind, NodeSpec, Scenario};
+use crate::scenario::{NodeSpec, Scenario};
 
 /// Ticks between two packets, at most: a deadline that does not move is not waited for for ever.
 const MOST_TICKS: usize = 10_000;
@@ -108,11 +108,9 @@ fn pair(random: &mut Random) -> (Oracle, Real) {
     let preempt = random.percent(60);
     let interval = Duration::from_millis(10 * interval_cs);
     let node = NodeSpec {
-        kind: Kind::Mainstay,
         priorities: vec![priority],
         preempt: if preempt { Preempt::After(Duration::ZERO) } else { Preempt::Never },
-        interval: None,
-        script: None,
+        ..NodeSpec::default()
     };
     let mut scenario = Scenario::quiet(1, vec![node]);
     scenario.version = if version2 { Version::V2 } else { Version::V3 };

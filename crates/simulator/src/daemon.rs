@@ -4,11 +4,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use mainstay_core::router::{Action, Actions, Input, State};
+use mainstay_core::router::{Action, Input, State};
 use mainstay_core::time::Instant;
 
 use crate::fault::NodeId;
-use crate::frame::{Arp, Body, Frame, To, Vrrp, mac_of};
+use crate::frame::Vrrp;
 use crate::judge::Hearing;
 use crate::moment::Moment;
 use crate::node::{Brain, Fact, Node};
@@ -60,6 +60,7 @@ impl World {
         node.fires_at = None;
         node.inbox.clear();
         node.effects.clear();
+        node.unsent.clear();
         node.effects_busy = false;
         node.listens = false;
         node.waking = false;
@@ -167,6 +168,7 @@ impl World {
             router: router_index,
             acceptable,
             priority,
+            sender: vrrp.sender,
             source: vrrp.source,
             interval: Duration::from_millis(10 * interval_cs),
             own: node.own,
@@ -286,114 +288,6 @@ impl World {
         }
     }
 
-    /// Performs what a step ordered.
-    fn perform(&mut self, id: NodeId, actions: Actions) {
-        if actions.is_empty() {
-            return;
-        }
-        let virtual_of = |address: &IpAddr, name: &str| {
-            let instance = self.nodes[id].plan.instances.iter().find(|instance| instance.name == name);
-            instance.is_some_and(|instance| instance.addresses.iter().any(|own| own.address == *address))
-        };
-        self.judge.ordered(self.now, id, &actions, virtual_of);
-        for action in actions {
-            self.trace_action(id, &action);
-            match action {
-                Action::SendAdvert(advert) => {
-                    let plans = &self.nodes[id].plan.instances;
-                    if let Some(router) = plans.iter().position(|plan| *plan.name == *advert.instance) {
-                        let local = self.nodes[id].clock.read(self.now);
-                        self.judge.pace.advertised(id, router, local);
-                    }
-                    if self.nodes[id].kernel.refuses_to_send {
-                        let life = self.nodes[id].life;
-                        let fact = Fact::AdvertRefused(advert.instance);
-                        self.later(Duration::from_micros(10), Event::Tell(id, life, fact));
-                        continue;
-                    }
-                    let to = self.destination(advert.destination);
-                    let vrrp = Vrrp {
-                        sender: id,
-                        source: advert.source,
-                        destination: advert.destination,
-                        ttl: advert.ttl.unwrap_or(64),
-                        payload: advert.payload,
-                        damaged: false,
-                    };
-                    self.send(id, &Frame { source: mac_of(id), to, body: Body::Vrrp(vrrp) });
-                }
-                Action::SocketsChanged => {}
-                Action::RunScript(_) => {
-                    let good = self.nodes[id].script_fails == 0;
-                    let life = self.nodes[id].life;
-                    let after = self.random.milliseconds(2, 80);
-                    self.later(after, Event::Tell(id, life, Fact::Script(good)));
-                }
-                Action::Tell(_) | Action::Notify(_) => {}
-                Action::AddAddress(_)
-                | Action::RemoveAddress(_)
-                | Action::AddRoute(_)
-                | Action::RemoveRoute(_)
-                | Action::AddRule(_)
-                | Action::RemoveRule(_)
-                | Action::SetGates(_)
-                | Action::CloseGate(_)
-                | Action::Announce { .. }
-                | Action::PromoteSecondaries(_)
-                | Action::Finished => self.nodes[id].effects.push_back(action),
-            }
-        }
-        self.nodes[id].listens = true;
-        self.go_on_with_effects(id);
-    }
-
-    /// The effects thread takes up its next order.
-    pub(crate) fn go_on_with_effects(&mut self, id: NodeId) {
-        let node = &mut self.nodes[id];
-        if node.effects_busy || node.effects.is_empty() || !node.runs() {
-            return;
-        }
-        node.effects_busy = true;
-        let (life, slow) = (node.life, node.kernel_delay);
-        let micros = 5 + self.random.below(95);
-        let after = Duration::from_micros(micros) + self.random.between(Duration::ZERO, slow);
-        self.later(after, Event::Effect(id, life));
-    }
-
-    /// One order is performed.
-    pub(crate) fn effect(&mut self, id: NodeId, life: u32) {
-        if self.nodes[id].life != life {
-            return;
-        }
-        self.nodes[id].effects_busy = false;
-        if !self.nodes[id].runs() {
-            return;
-        }
-        let Some(action) = self.nodes[id].effects.pop_front() else { return };
-        match action {
-            Action::AddAddress(address) => match self.nodes[id].kernel.add(address.address) {
-                Ok(true) => self.netlink(id, Fact::Added(address.address)),
-                Ok(false) => {}
-                Err(_) => self.tell(id, Fact::Refused(address)),
-            },
-            Action::RemoveAddress(address) if self.nodes[id].kernel.remove(address.address) => {
-                self.netlink(id, Fact::Removed(address.address));
-            }
-            Action::Announce { mac, address, .. } => {
-                let arp = Arp { request: true, mac, sender: address, target: address };
-                self.send(id, &Frame { source: mac, to: To::Everybody, body: Body::Arp(arp) });
-            }
-            Action::Finished => {
-                self.trace.tell(self.now, || format!("{} ends", name(id)));
-                self.kill(id, false);
-            }
-            _ => {}
-        }
-        self.note_holders(id);
-        self.go_on_with_effects(id);
-        self.check_settled_node(id);
-    }
-
     /// The kernel tells its listeners.
     pub(crate) fn netlink(&mut self, id: NodeId, fact: Fact) {
         let node = &mut self.nodes[id];
@@ -411,7 +305,7 @@ impl World {
     }
 
     /// With nothing on its way, the kernel has the addresses of masters and no others (S5).
-    fn check_settled_node(&mut self, id: NodeId) {
+    pub(crate) fn check_settled_node(&mut self, id: NodeId) {
         let node = &self.nodes[id];
         let Some(Brain::Mainstay(router)) = &node.brain else { return };
         if !node.is_settled() {
@@ -442,7 +336,7 @@ impl World {
         }
     }
 
-    fn trace_action(&mut self, id: NodeId, action: &Action) {
+    pub(crate) fn trace_action(&mut self, id: NodeId, action: &Action) {
         self.trace.tell(self.now, || match action {
             Action::SendAdvert(advert) => {
                 let priority = advert.payload.get(2).copied().unwrap_or_default();

@@ -64,7 +64,7 @@ impl World {
                 }
             }
             Body::Arp(arp) => {
-                if arp.request && !arp.is_gratuitous() && node.kernel.has(arp.target) {
+                if arp.request && !arp.is_gratuitous() && node.holds(self.now, arp.target) {
                     let mac = node.kernel.mac;
                     let answer = Arp { request: false, mac, sender: arp.target, target: arp.sender };
                     let to = To::One(arp.mac);
@@ -72,7 +72,7 @@ impl World {
                 }
             }
             Body::Probe { from, to, number } => {
-                if node.kernel.has(to) {
+                if node.holds(self.now, to) {
                     self.probe_reached(from - self.nodes.len(), to, number, station);
                 }
             }

@@ -9,7 +9,7 @@ use mainstay_core::router::plan::{Preempt, Version};
 use crate::fault::{Change, Fault, Memory, PausedClock, Timed};
 use crate::network::Weather;
 use crate::random::Random;
-use crate::scenario::{Kind, NodeSpec, Scenario};
+use crate::scenario::{Kind, Lease, NodeSpec, Scenario};
 
 /// How long faults are drawn for, at most.
 const TROUBLE: u64 = 60_000;
@@ -98,8 +98,34 @@ pub fn scenario(seed: u64) -> Scenario {
             scenario.faults.push(timed);
         }
     }
+    let mut random = Random::new(seed ^ 0x006c_6561_7365);
+    add_leases(&mut random, &mut scenario);
+    for _ in 0..faults {
+        if random.percent(5) {
+            let fault = late_fault(&mut random, &scenario);
+            let at = random.milliseconds(0, TROUBLE);
+            scenario.faults.push(Timed { at, lasts: lasting(&mut random, interval), fault });
+        }
+    }
     scenario.faults.sort_by_key(|timed| timed.at);
     scenario
+}
+
+/// What was added to the simulator later is drawn from a source of its own, so that older seeds stay what they were.
+fn add_leases(r: &mut Random, scenario: &mut Scenario) {
+    let habit = r.below(10);
+    for node in scenario.nodes.iter_mut().filter(|node| node.kind == Kind::Mainstay) {
+        node.lease = match habit {
+            0..3 => Lease::Off,
+            3..6 => Lease::Always,
+            6..9 => Lease::WithPeer,
+            _ => r.pick(&[Lease::Off, Lease::Always, Lease::WithPeer]),
+        };
+    }
+}
+
+fn late_fault(r: &mut Random, scenario: &Scenario) -> Fault {
+    Fault::GateRefusal(r.index(scenario.nodes.len()))
 }
 
 /// The long life of the same LAN: hours in which little happens, and what happens has time to heal. Its length is
@@ -118,7 +144,9 @@ pub fn life(seed: u64) -> Scenario {
             let at = r.milliseconds(0, scenario.lasts.as_millis() as u64);
             let lasts =
                 if r.percent(20) { r.milliseconds(0, 600_000) } else { lasting(r, scenario.interval) };
-            Timed { at, lasts, fault: fault(r, kind, &scenario) }
+            let late = r.percent(3);
+            let fault = if late { late_fault(r, &scenario) } else { fault(r, kind, &scenario) };
+            Timed { at, lasts, fault }
         })
         .collect();
     scenario.faults.sort_by_key(|timed| timed.at);
@@ -152,6 +180,7 @@ fn node(r: &mut Random, scenario: &Scenario, foreign: bool) -> NodeSpec {
         preempt,
         interval: own_interval.then(|| Duration::from_millis(r.pick(&[100, 500, 1000, 2000]))),
         script: (kind == Kind::Mainstay && r.percent(30)).then(|| r.pick(&[0, -60, 40, -200])),
+        lease: Lease::Off,
     }
 }
 

@@ -16,7 +16,7 @@ use mainstay_core::router::{Action, Input, Packet, Router, State};
 use mainstay_core::time::Instant;
 
 use crate::kernel::{INDEX, Kernel};
-use crate::scenario::{Kind, NodeSpec, Scenario};
+use crate::scenario::{NodeSpec, Scenario};
 
 /// Length of a tick; an advert interval has two.
 const TICK: Duration = Duration::from_millis(500);
@@ -134,11 +134,9 @@ pub fn explore(scope: Scope, most_states: usize) -> Explored {
 
 fn scenario(scope: Scope) -> Scenario {
     let node = |priority| NodeSpec {
-        kind: Kind::Mainstay,
         priorities: vec![priority],
         preempt: if scope.preempt { Preempt::After(Duration::ZERO) } else { Preempt::Never },
-        interval: None,
-        script: None,
+        ..NodeSpec::default()
     };
     let priorities = [200, 100, 50];
     let mut scenario = Scenario::quiet(1, priorities[..scope.nodes].iter().map(|p| node(*p)).collect());

@@ -46,6 +46,8 @@ pub enum Fault {
     Refusal(NodeId),
     /// The kernel refuses to send adverts.
     SendRefusal(NodeId),
+    /// The kernel refuses to make the gates of the VIP lease.
+    GateRefusal(NodeId),
     /// The kernel's events are lost; at the end the daemon lists everything.
     LostEvents(NodeId),
     /// The node has no address of its own.
@@ -135,6 +137,8 @@ pub enum Cause {
     LostEvents,
     /// Two clocks run differently.
     Clock,
+    /// A living master was preempted, and could not hear of it: both hold until its lease is over.
+    Preemption,
     /// One gives, the other takes: the moment in between.
     HandOver,
 }
@@ -157,6 +161,7 @@ impl Fault {
             | Self::Removal(node)
             | Self::Refusal(node)
             | Self::SendRefusal(node)
+            | Self::GateRefusal(node)
             | Self::LostEvents(node)
             | Self::OwnAddress(node)
             | Self::Script(node)
@@ -190,6 +195,7 @@ impl Fault {
             | Self::Shutdown(_)
             | Self::Removal(_)
             | Self::Refusal(_)
+            | Self::GateRefusal(_)
             | Self::OwnAddress(_)
             | Self::Script(_)
             | Self::Reload(..) => None,

@@ -1,5 +1,11 @@
-//! Watches the rules while a world runs (reference/ha.md section 3.5, those that need neither lease nor arbiter).
+//! Watches the rules while a world runs (reference/ha.md section 3.5; S1 needs an arbiter, which there is not yet).
 //!
+//! - **S2** Where the VIP lease counts, one holder, whatever happens to processes: a freeze, a crash with the addresses
+//!   left, a loop that is late, adverts that are refused excuse nothing. What does excuse two holders, exactly:
+//!   adverts that do not arrive (a cut, a loss, a delay, a link without carrier) or are not accepted; a machine that
+//!   was paused with its clock, until the rest of its lease is over; orders to a kernel that take their time; a
+//!   living master that was preempted and could not hear of it, until its lease is over; a node without a lease
+//!   that counts.
 //! - **S3** Two holders only while something excuses it: a cut, a lost advert, a freeze, a crash that left addresses,
 //!   peers that reject each other. It ends within one advert interval after the excuse has ended. Its time is
 //!   counted by cause.
@@ -20,13 +26,15 @@ use std::time::Duration;
 use mainstay_core::router::{Action, Advert, NotifyObject, NotifyState, State};
 
 use crate::daemon::name;
-use crate::fault::{Cause, Fault, NodeId, Timed};
+use crate::fault::{Cause, Fault, NodeId, PausedClock, Timed};
 use crate::moment::Moment;
 use crate::pace::Pace;
 use crate::scenario::{Kind, Scenario};
 
 /// One gives and the other takes: both may answer for so long.
 const HAND_OVER: Duration = Duration::from_millis(50);
+/// The same where both have a lease that counts.
+const LEASED_HAND_OVER: Duration = Duration::from_millis(50);
 /// After an undisturbed take-over all hosts know so long later: the second burst comes after five seconds.
 const ANNOUNCED: Duration = Duration::from_millis(6500);
 /// A host that missed the announcements finds out by itself so much later.
@@ -55,9 +63,7 @@ pub struct Judge {
     addresses: Vec<Watched>,
     /// Whether any address has two holders.
     contested: bool,
-    excuses: BTreeMap<Cause, Moment>,
-    /// When the last excuse ends.
-    excused_until: Moment,
+    excuses: Vec<Excuse>,
     /// When the last trouble of any kind ends.
     trouble_until: Moment,
     last_look: Moment,
@@ -67,6 +73,13 @@ pub struct Judge {
     memory_of_loss: Duration,
     /// How long both may answer while one gives and the other takes.
     hand_over: Duration,
+    /// The same where both have a lease.
+    leased_hand_over: Duration,
+    /// When each node took in the last advert of each other one, router by router; none of priority 0.
+    heard: Vec<Option<Moment>>,
+    /// How long each node's lease is, if it has one.
+    leases: Vec<Duration>,
+    routers: usize,
     /// One bit a node: its process is gone and left its addresses.
     abandoned: u32,
     /// One bit a node: it is a Mainstay, and has to answer for everything it does.
@@ -80,9 +93,36 @@ pub struct Judge {
 #[derive(Debug)]
 struct Watched {
     address: IpAddr,
+    router: usize,
     /// One bit a node.
     holders: u32,
+    /// Those of them whose gate closes with their lease.
+    leased: u32,
     since: Moment,
+    /// The last moment at which two holders were excused.
+    excused_at: Moment,
+    /// Until when a leased holder may be one of two because it was preempted.
+    preempted_until: Moment,
+}
+
+/// What excuses two holders.
+#[derive(Debug)]
+struct Excuse {
+    cause: Cause,
+    /// The node it befell, if a lease of that node makes it no excuse.
+    by: Option<NodeId>,
+    until: Moment,
+}
+
+/// How a node has an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// Its kernel does not answer for it.
+    No,
+    /// It does, until somebody tells it otherwise.
+    Plain,
+    /// It does, until the lease is over.
+    Leased,
 }
 
 /// An advert a Mainstay node is about to take in, read independently of it.
@@ -94,6 +134,8 @@ pub struct Hearing {
     pub acceptable: bool,
     /// Priority in it.
     pub priority: u8,
+    /// Who really sent it.
+    pub sender: NodeId,
     /// Its IP source.
     pub source: IpAddr,
     /// Interval in it (v3).
@@ -113,8 +155,12 @@ impl Judge {
             .flat_map(|router| (0..most).map(move |number| (router, number)))
             .map(|(router, number)| Watched {
                 address: scenario.virtual_address(router, number),
+                router,
                 holders: 0,
+                leased: 0,
                 since: Moment(0),
+                excused_at: Moment(0),
+                preempted_until: Moment(0),
             })
             .collect();
         let longest = scenario.longest_interval();
@@ -126,13 +172,20 @@ impl Judge {
         Self {
             abandoned: 0,
             ours: scenario.nodes.iter().enumerate().map(mainstay).sum(),
+            leased_hand_over: LEASED_HAND_OVER,
             hand_over: if silent { HAND_OVER + longest } else { HAND_OVER },
             violations: Vec::new(),
             dual: BTreeMap::new(),
             addresses,
             contested: false,
-            excuses: BTreeMap::new(),
-            excused_until: Moment(0),
+            excuses: Vec::new(),
+            heard: vec![None; scenario.nodes.len() * scenario.nodes.len() * scenario.routers],
+            leases: scenario
+                .nodes
+                .iter()
+                .map(|node| node.interval.unwrap_or(scenario.interval) * 5 / 2)
+                .collect(),
+            routers: scenario.routers,
             trouble_until: Moment(0),
             last_look: Moment(0),
             grace: longest + Duration::from_millis(100),
@@ -157,8 +210,20 @@ impl Judge {
         };
         let until = now + timed.lasts + self.grace + late;
         self.trouble_until = self.trouble_until.max(until);
-        if let Some(cause) = cause {
-            self.excuse(cause, until);
+        let Some(cause) = cause else { return };
+        match timed.fault {
+            Fault::Freeze(node)
+            | Fault::Crash(node, _)
+            | Fault::SlowLoop(node, _)
+            | Fault::SendRefusal(node)
+            | Fault::Pause(node, PausedClock::Running | PausedClock::Leaping) => {
+                self.excuse(cause, Some(node), until);
+            }
+            Fault::Pause(node, PausedClock::Stopped) => {
+                self.excuse(cause, Some(node), until);
+                self.excuse(cause, None, now + timed.lasts + self.leases[node]);
+            }
+            _ => self.excuse(cause, None, until),
         }
     }
 
@@ -166,13 +231,14 @@ impl Judge {
     pub fn excuse_for_a_while(&mut self, now: Moment, cause: Cause) {
         let until = now + self.memory_of_loss;
         self.trouble_until = self.trouble_until.max(until);
-        self.excuse(cause, until);
+        self.excuse(cause, None, until);
     }
 
-    fn excuse(&mut self, cause: Cause, until: Moment) {
-        let known = self.excuses.entry(cause).or_insert(until);
-        *known = until.max(*known);
-        self.excused_until = self.excused_until.max(until);
+    fn excuse(&mut self, cause: Cause, by: Option<NodeId>, until: Moment) {
+        match self.excuses.iter_mut().find(|known| known.cause == cause && known.by == by) {
+            Some(known) => known.until = until.max(known.until),
+            None => self.excuses.push(Excuse { cause, by, until }),
+        }
     }
 
     /// A node's process starts: what it tells has nothing to do with what its predecessor told.
@@ -181,7 +247,7 @@ impl Judge {
         self.pace.forget(node);
         if self.abandoned & 1 << node != 0 {
             self.abandoned &= !(1 << node);
-            self.excuse(Cause::Crash, now + self.grace);
+            self.excuse(Cause::Crash, Some(node), now + self.grace);
         }
     }
 
@@ -191,10 +257,19 @@ impl Judge {
     }
 
     /// What a node's kernel answers for may have changed.
-    pub fn note_holder(&mut self, now: Moment, node: NodeId, holds: impl Fn(IpAddr) -> bool) {
-        for watched in &mut self.addresses {
-            let bit = 1 << node;
-            let holders = if holds(watched.address) { watched.holders | bit } else { watched.holders & !bit };
+    pub fn note_holder(&mut self, now: Moment, node: NodeId, hold: impl Fn(IpAddr) -> Hold) {
+        let bit = 1 << node;
+        for at in 0..self.addresses.len() {
+            let hold = hold(self.addresses[at].address);
+            let watched = &self.addresses[at];
+            let with = |bits: u32, set: bool| if set { bits | bit } else { bits & !bit };
+            let holders = with(watched.holders, hold != Hold::No);
+            let leased = with(watched.leased, hold == Hold::Leased);
+            let preempted_until =
+                if holders & !watched.holders == 0 { None } else { self.preempts(now, node, watched) };
+            let watched = &mut self.addresses[at];
+            watched.leased = leased;
+            watched.preempted_until = watched.preempted_until.max(preempted_until.unwrap_or_default());
             if holders != watched.holders {
                 // Who held alone stays the same if another one joined in and left.
                 watched.holders = holders;
@@ -204,34 +279,70 @@ impl Judge {
         self.contested = self.addresses.iter().any(|watched| watched.holders.count_ones() > 1);
     }
 
+    /// A node begins to hold an address that another one has. If it has heard of that one within the lease, it takes
+    /// over from one it knows to be alive, and until its lease is over that one may go on.
+    fn preempts(&self, now: Moment, node: NodeId, watched: &Watched) -> Option<Moment> {
+        let others = (0..self.leases.len()).filter(|other| watched.leased & !(1 << node) & 1 << other != 0);
+        let heard_lately = others.filter_map(|other| {
+            let heard = self.heard[self.place_of(node, other, watched.router)]?;
+            (now.since(heard) <= self.leases[other]).then(|| now + self.leases[other])
+        });
+        heard_lately.max()
+    }
+
+    const fn place_of(&self, listener: NodeId, sender: NodeId, router: usize) -> usize {
+        (listener * self.leases.len() + sender) * self.routers + router
+    }
+
     /// Time has passed.
     pub fn look(&mut self, now: Moment) {
         let passed = now.since(std::mem::replace(&mut self.last_look, now));
         if !self.contested {
             return;
         }
-        for watched in &self.addresses {
-            if watched.holders.count_ones() < 2 {
+        for at in 0..self.addresses.len() {
+            if self.addresses[at].holders.count_ones() < 2 {
                 continue;
             }
-            let abandoned = (watched.holders & self.abandoned != 0).then_some(Cause::Crash);
-            let excused = self.excuses.iter().find(|(_, until)| **until >= now).map(|(cause, _)| *cause);
-            let cause = excused.or(abandoned);
+            let cause = self.excuse_for(now, &self.addresses[at]);
+            let watched = &mut self.addresses[at];
             *self.dual.entry(cause.unwrap_or(Cause::HandOver)).or_default() += passed;
-            let unexcused = now.since(watched.since.max(self.excused_until));
-            if cause.is_none() && unexcused > self.hand_over {
+            if cause.is_some() {
+                watched.excused_at = now;
+                continue;
+            }
+            let unexcused = now.since(watched.since.max(watched.excused_at));
+            let leased = watched.holders & !watched.leased == 0;
+            if unexcused > (if leased { self.leased_hand_over } else { self.hand_over }) {
                 let who: Vec<char> =
                     (0..32).filter(|bit| watched.holders & 1 << bit != 0).map(name).collect();
                 let what = format!("{who:?} hold {} for {unexcused:?} without excuse", watched.address);
-                self.violations.push(Violation { at: now, rule: "S3", what });
+                let rule = if leased { "S2" } else { "S3" };
+                self.violations.push(Violation { at: now, rule, what });
                 return;
             }
         }
     }
 
+    /// What excuses the holders of this address, if anything does.
+    fn excuse_for(&self, now: Moment, watched: &Watched) -> Option<Cause> {
+        let plain = |node: &NodeId| watched.holders & !watched.leased & 1 << node != 0;
+        let counts = |excuse: &&Excuse| excuse.until >= now && excuse.by.as_ref().is_none_or(plain);
+        let abandoned = watched.holders & self.abandoned & !watched.leased != 0;
+        let mut of_nodes = self.excuses.iter().filter(|excuse| excuse.until >= now && excuse.by.is_some());
+        let excuse = self.excuses.iter().find(counts).map(|excuse| excuse.cause);
+        excuse.or(abandoned.then_some(Cause::Crash)).or_else(|| {
+            (watched.preempted_until >= now && of_nodes.next().is_some()).then_some(Cause::Preemption)
+        })
+    }
+
     /// A node took in an advert.
     pub fn heard(&mut self, now: Moment, node: NodeId, hearing: &Hearing, after: Option<(State, u8)>) {
         let Some((after, _)) = after else { return };
+        if hearing.priority > 0 {
+            let place = self.place_of(node, hearing.sender, hearing.router);
+            self.heard[place] = Some(now);
+        }
         let (before, own_priority) = hearing.before;
         let outranks = hearing.priority > own_priority
             || (hearing.priority == own_priority && hearing.source > hearing.own);

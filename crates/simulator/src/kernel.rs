@@ -7,6 +7,7 @@ use mainstay_core::address::LinkIndex;
 use mainstay_core::router::{Link, RouterPlan};
 
 use crate::frame::Mac;
+use crate::gates::Gates;
 
 /// The one link's name.
 pub const LINK: &str = "eth0";
@@ -23,6 +24,10 @@ pub struct Kernel {
     virtual_addresses: BTreeSet<IpAddr>,
     /// What it refused to add and nobody has added or removed since.
     refused: BTreeSet<IpAddr>,
+    /// The VIP lease.
+    pub gates: Gates,
+    /// Whether it refuses to make gates.
+    pub refuses_gates: bool,
     /// Whether the link has a carrier.
     pub carrier: bool,
     /// Whether it refuses to add addresses.
@@ -42,6 +47,8 @@ impl Kernel {
             addresses,
             virtual_addresses: BTreeSet::new(),
             refused: BTreeSet::new(),
+            gates: Gates::new(),
+            refuses_gates: false,
             carrier: true,
             refuses: false,
             loses_events: false,
@@ -101,6 +108,7 @@ impl Kernel {
     /// A reboot: virtual addresses are gone.
     pub fn reboot(&mut self) {
         self.virtual_addresses.clear();
+        self.gates.clear();
     }
 
     /// The virtual addresses it has.

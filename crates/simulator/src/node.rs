@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mainstay_core::address::InterfaceAddress;
 use mainstay_core::router::{
-    Action, Actions, Input, Link, Packet, Resume, Router, RouterPlan, ScriptOutcome, State,
+    Action, Actions, Advert, Input, Link, Packet, Resume, Router, RouterPlan, ScriptOutcome, State,
 };
 use mainstay_core::time::Instant;
 
@@ -78,6 +78,10 @@ pub struct Node {
     pub netlink_in_flight: u32,
     /// Whether events were lost and nothing was listed since.
     pub events_lost: bool,
+    /// Adverts its process was about to send when it was stopped.
+    pub unsent: VecDeque<Advert>,
+    /// When the next gate closes, as far as an event stands for it.
+    pub gate_closes_at: Option<Moment>,
     /// Reasons for having no address of its own.
     pub addressless: u8,
 }
@@ -97,8 +101,10 @@ pub enum Fact {
     List,
     /// The kernel refused an address.
     Refused(Arc<InterfaceAddress>),
-    /// The kernel refused to send an advert.
+    /// The kernel refused to send an advert, or it came too late to be sent.
     AdvertRefused(Arc<str>),
+    /// The kernel refused to make the gates.
+    GatesRefused,
     /// A script ended.
     Script(bool),
     /// A configuration was accepted.
@@ -229,10 +235,11 @@ impl Node {
         self.brain.is_some() && self.frozen == 0 && self.paused == 0 && self.off == 0
     }
 
-    /// Whether its kernel answers for this address.
+    /// Whether its kernel answers for this address and takes in what is sent to it.
     #[must_use]
-    pub fn holds(&self, address: IpAddr) -> bool {
-        self.kernel.carrier && self.paused == 0 && self.off == 0 && self.kernel.has(address)
+    pub fn holds(&self, now: Moment, address: IpAddr) -> bool {
+        let is_on = self.kernel.carrier && self.paused == 0 && self.off == 0;
+        is_on && self.kernel.has(address) && self.kernel.gates.let_through(self.clock.read(now), address)
     }
 
     /// Whether nothing is on its way between its process and its kernel.
@@ -242,6 +249,7 @@ impl Node {
             && self.inbox.is_empty()
             && self.effects.is_empty()
             && !self.effects_busy
+            && self.unsent.is_empty()
             && self.netlink_in_flight == 0
             && !self.events_lost
     }
@@ -268,6 +276,7 @@ impl Node {
             Fact::AdvertRefused(instance) => {
                 Input::AdvertRefused { instance: Arc::clone(instance), errno: 105 }
             }
+            Fact::GatesRefused => Input::GatesRefused { errno: 1 },
             Fact::Script(good) => Input::ScriptFinished {
                 script: SCRIPT.into(),
                 outcome: ScriptOutcome::Exited(u8::from(!good)),

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use mainstay_core::address::{AddressFlags, Family, InterfaceAddress};
 use mainstay_core::router::plan::{
-    AnnouncePlan, Authentication, Destination, InstancePlan, Preempt, RouterPlan, ScriptPlan, SyncGroupPlan,
-    Tracker, TrackerTarget, UnicastPeer, Version, WantedState,
+    AnnouncePlan, Authentication, Destination, InstancePlan, LeasePlan, Preempt, RouterPlan, ScriptPlan,
+    SyncGroupPlan, Tracker, TrackerTarget, UnicastPeer, Version, WantedState,
 };
 
 use crate::fault::{Change, NodeId, Timed};
@@ -62,6 +62,32 @@ pub struct NodeSpec {
     pub interval: Option<Duration>,
     /// Weight of its tracking script if it has one; zero is a fault when it fails.
     pub script: Option<i32>,
+    /// The VIP lease.
+    pub lease: Lease,
+}
+
+impl Default for NodeSpec {
+    fn default() -> Self {
+        Self {
+            kind: Kind::Mainstay,
+            priorities: vec![100],
+            preempt: Preempt::After(Duration::ZERO),
+            interval: None,
+            script: None,
+            lease: Lease::Off,
+        }
+    }
+}
+
+/// The VIP lease of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lease {
+    /// None: plain VRRP.
+    Off,
+    /// It counts while a living peer is known.
+    WithPeer,
+    /// It counts always.
+    Always,
 }
 
 /// Whose software.
@@ -240,7 +266,17 @@ impl Scenario {
             notify_priority_changes: false,
             notify_deleted: false,
             receive_buffer: None,
-            lease: None,
+            lease: Self::lease(spec.lease, interval),
+        }
+    }
+
+    /// As the configuration has it by default: half an interval before a peer can take over.
+    fn lease(lease: Lease, interval: Duration) -> Option<LeasePlan> {
+        let length = interval * 5 / 2;
+        match lease {
+            Lease::Off => None,
+            Lease::WithPeer => Some(LeasePlan { length, only_if_peer_seen: true }),
+            Lease::Always => Some(LeasePlan { length, only_if_peer_seen: false }),
         }
     }
 

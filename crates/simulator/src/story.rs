@@ -28,7 +28,7 @@ use crate::daemon::name;
 use crate::fault::{Change, Fault, Memory, NodeId, PausedClock, Timed};
 use crate::moment::Moment;
 use crate::node::ROUTERS;
-use crate::scenario::{Kind, NodeSpec, Scenario};
+use crate::scenario::{Kind, Lease, NodeSpec, Scenario};
 use crate::trace::Mode;
 use crate::world::{Outcome, World};
 
@@ -211,8 +211,7 @@ const KINDS: [(&str, Kind); 3] = [
 fn node(words: &[&str]) -> Result<NodeSpec> {
     let ["priority", priorities, rest @ ..] = words else { bail!("node NAME priority NUMBER,...") };
     let priorities = priorities.split(',').map(u8::from_str).collect::<Result<Vec<_>, _>>()?;
-    let preempt = Preempt::After(Duration::ZERO);
-    let mut node = NodeSpec { kind: Kind::Mainstay, priorities, preempt, interval: None, script: None };
+    let mut node = NodeSpec { priorities, ..NodeSpec::default() };
     let mut rest = rest;
     while !rest.is_empty() {
         rest = match rest {
@@ -226,6 +225,14 @@ fn node(words: &[&str]) -> Result<NodeSpec> {
             }
             ["interval", interval, rest @ ..] => {
                 node.interval = Some(duration(interval)?);
+                rest
+            }
+            ["lease", rest @ ..] => {
+                node.lease = Lease::WithPeer;
+                rest
+            }
+            ["lease-always", rest @ ..] => {
+                node.lease = Lease::Always;
                 rest
             }
             ["script-weight", weight, rest @ ..] => {
@@ -254,6 +261,11 @@ fn tell_node(node: &NodeSpec) -> String {
     }
     if let Some(interval) = node.interval {
         text += &format!(" interval {}", tell_duration(interval));
+    }
+    match node.lease {
+        Lease::Off => {}
+        Lease::WithPeer => text += " lease",
+        Lease::Always => text += " lease-always",
     }
     if let Some(weight) = node.script {
         text += &format!(" script-weight {weight}");
@@ -299,6 +311,7 @@ pub fn phrase(fault: &Fault) -> String {
         Fault::Removal(node) => format!("somebody removes addresses of {}", name(*node)),
         Fault::Refusal(node) => format!("kernel of {} refuses addresses", name(*node)),
         Fault::SendRefusal(node) => format!("kernel of {} refuses to send", name(*node)),
+        Fault::GateRefusal(node) => format!("kernel of {} refuses gates", name(*node)),
         Fault::LostEvents(node) => format!("kernel of {} loses events", name(*node)),
         Fault::OwnAddress(node) => format!("{} loses its own address", name(*node)),
         Fault::Script(node) => format!("script of {} fails", name(*node)),
@@ -348,6 +361,7 @@ fn fault(words: &[&str]) -> Result<Fault> {
         ["somebody", "removes", "addresses", "of", node] => Fault::Removal(node_id(node)?),
         ["kernel", "of", node, "refuses", "addresses"] => Fault::Refusal(node_id(node)?),
         ["kernel", "of", node, "refuses", "to", "send"] => Fault::SendRefusal(node_id(node)?),
+        ["kernel", "of", node, "refuses", "gates"] => Fault::GateRefusal(node_id(node)?),
         ["kernel", "of", node, "loses", "events"] => Fault::LostEvents(node_id(node)?),
         [node, "loses", "its", "own", "address"] => Fault::OwnAddress(node_id(node)?),
         ["script", "of", node, "fails"] => Fault::Script(node_id(node)?),

@@ -68,6 +68,7 @@ impl World {
             | Fault::Damage(_)
             | Fault::Refusal(_)
             | Fault::SendRefusal(_)
+            | Fault::GateRefusal(_)
             | Fault::LostEvents(_) => self.recompute(),
         }
         for node in timed.fault.nodes().into_iter().flatten() {
@@ -147,6 +148,7 @@ impl World {
             | Fault::Damage(_)
             | Fault::Refusal(_)
             | Fault::SendRefusal(_)
+            | Fault::GateRefusal(_)
             | Fault::LostEvents(_) => self.recompute(),
         }
         for node in timed.fault.nodes().into_iter().flatten() {
@@ -196,6 +198,7 @@ impl World {
         // What the other implementations do about refusals and lost events was not observed: not modelled.
         node.kernel.refuses = has(Fault::Refusal(id)) && node.kind == Kind::Mainstay;
         node.kernel.refuses_to_send = has(Fault::SendRefusal(id));
+        node.kernel.refuses_gates = has(Fault::GateRefusal(id));
         if node.paused == 0 {
             node.clock.set_rate(now, rate);
         }
@@ -228,6 +231,12 @@ impl World {
 
     /// A process or machine that stood still goes on: its loop and its effects thread.
     fn go_on(&mut self, node: NodeId) {
+        if self.nodes[node].runs() {
+            let life = self.nodes[node].life;
+            for advert in std::mem::take(&mut self.nodes[node].unsent) {
+                self.leave(node, life, advert);
+            }
+        }
         self.rouse(node);
         self.go_on_with_effects(node);
     }

@@ -1,15 +1,15 @@
 //! The world: a LAN with its stations, one queue of events, one thread.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::IpAddr;
 use std::time::Duration;
 
+use mainstay_core::router::Advert;
 use mainstay_core::time::Instant;
 
 use crate::fault::{Fault, NodeId};
 use crate::frame::{Frame, Station, mac_of};
 use crate::host::Host;
-use crate::judge::{Judge, Violation};
+use crate::judge::{Hold, Judge, Violation};
 use crate::kernel::Kernel;
 use crate::moment::{Clock, Moment};
 use crate::network::Network;
@@ -59,6 +59,10 @@ pub(crate) enum Event {
     Arrive(Station, Frame),
     /// A node's effects thread performs one order.
     Effect(NodeId, u32),
+    /// The timeout of a node's gate.
+    Gate(NodeId),
+    /// A node's process, which is slow, gets round to sending an advert.
+    Leave(NodeId, u32, Box<Advert>),
     /// An event of the kernel reaches the process.
     Netlink(NodeId, u32, Fact),
     /// Something else reaches the process.
@@ -190,6 +194,8 @@ impl World {
             Event::Timer(node, timer) => self.timer_fires(node, timer),
             Event::Arrive(station, frame) => self.arrive(station, frame),
             Event::Effect(node, life) => self.effect(node, life),
+            Event::Gate(node) => self.gate_closes(node),
+            Event::Leave(node, life, advert) => self.leave(node, life, *advert),
             Event::Netlink(node, life, fact) => {
                 if self.nodes[node].life == life {
                     self.nodes[node].netlink_in_flight -= 1;
@@ -232,8 +238,14 @@ impl World {
     }
 
     /// Whether a kernel's answers for a virtual address changed with what just happened.
-    pub(crate) fn note_holders(&mut self, node: NodeId) {
-        self.judge.note_holder(self.now, node, |address: IpAddr| self.nodes[node].holds(address));
+    pub(crate) fn note_holders(&mut self, id: NodeId) {
+        let node = &self.nodes[id];
+        self.judge.note_holder(self.now, id, |address| match node.holds(self.now, address) {
+            false => Hold::No,
+            true if node.kernel.gates.are_armed(address) => Hold::Leased,
+            true => Hold::Plain,
+        });
+        self.await_gate(id);
     }
 }
 
@@ -269,6 +281,8 @@ fn new_node(scenario: &Scenario, id: NodeId) -> Node {
         kernel_delay: Duration::ZERO,
         netlink_in_flight: 0,
         events_lost: false,
+        unsent: VecDeque::new(),
+        gate_closes_at: None,
         addressless: 0,
     }
 }

@@ -1,0 +1,184 @@
+//! What becomes of a node's orders: adverts leave at once, everything else goes in order through one thread.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use mainstay_core::router::{Action, Actions, Advert};
+
+use crate::daemon::name;
+use crate::fault::NodeId;
+use crate::frame::{Arp, Body, Frame, To, Vrrp, mac_of};
+use crate::node::Fact;
+use crate::world::{Event, World};
+
+impl World {
+    /// Performs what a step ordered.
+    pub(crate) fn perform(&mut self, id: NodeId, actions: Actions) {
+        if actions.is_empty() {
+            return;
+        }
+        let virtual_of = |address: &IpAddr, name: &str| {
+            let instance = self.nodes[id].plan.instances.iter().find(|instance| instance.name == name);
+            instance.is_some_and(|instance| instance.addresses.iter().any(|own| own.address == *address))
+        };
+        self.judge.ordered(self.now, id, &actions, virtual_of);
+        for action in actions {
+            self.trace_action(id, &action);
+            match action {
+                Action::SendAdvert(advert) => {
+                    let plans = &self.nodes[id].plan.instances;
+                    if let Some(router) = plans.iter().position(|plan| *plan.name == *advert.instance) {
+                        let local = self.nodes[id].clock.read(self.now);
+                        self.judge.pace.advertised(id, router, local);
+                    }
+                    if self.nodes[id].loop_delay.is_zero() {
+                        self.send_advert(id, advert);
+                    } else {
+                        let life = self.nodes[id].life;
+                        let after = self.random.between(Duration::ZERO, self.nodes[id].loop_delay / 4);
+                        self.later(after, Event::Leave(id, life, Box::new(advert)));
+                    }
+                }
+                Action::SocketsChanged => {}
+                Action::RunScript(_) => {
+                    let good = self.nodes[id].script_fails == 0;
+                    let life = self.nodes[id].life;
+                    let after = self.random.milliseconds(2, 80);
+                    self.later(after, Event::Tell(id, life, Fact::Script(good)));
+                }
+                Action::Tell(_) | Action::Notify(_) => {}
+                Action::AddAddress(_)
+                | Action::RemoveAddress(_)
+                | Action::AddRoute(_)
+                | Action::RemoveRoute(_)
+                | Action::AddRule(_)
+                | Action::RemoveRule(_)
+                | Action::SetGates(_)
+                | Action::CloseGate(_)
+                | Action::Announce { .. }
+                | Action::PromoteSecondaries(_)
+                | Action::Finished => self.nodes[id].effects.push_back(action),
+            }
+        }
+        self.nodes[id].listens = true;
+        self.go_on_with_effects(id);
+    }
+
+    /// The effects thread takes up its next order.
+    pub(crate) fn go_on_with_effects(&mut self, id: NodeId) {
+        let node = &mut self.nodes[id];
+        if node.effects_busy || node.effects.is_empty() || !node.runs() {
+            return;
+        }
+        node.effects_busy = true;
+        let (life, slow) = (node.life, node.kernel_delay);
+        let micros = 5 + self.random.below(95);
+        let after = Duration::from_micros(micros) + self.random.between(Duration::ZERO, slow);
+        self.later(after, Event::Effect(id, life));
+    }
+
+    /// One order is performed.
+    pub(crate) fn effect(&mut self, id: NodeId, life: u32) {
+        if self.nodes[id].life != life {
+            return;
+        }
+        self.nodes[id].effects_busy = false;
+        if !self.nodes[id].runs() {
+            return;
+        }
+        let Some(action) = self.nodes[id].effects.pop_front() else { return };
+        match action {
+            Action::AddAddress(address) => match self.nodes[id].kernel.add(address.address) {
+                Ok(true) => self.netlink(id, Fact::Added(address.address)),
+                Ok(false) => {}
+                Err(_) => self.tell(id, Fact::Refused(address)),
+            },
+            Action::RemoveAddress(address) if self.nodes[id].kernel.remove(address.address) => {
+                self.netlink(id, Fact::Removed(address.address));
+            }
+            Action::Announce { mac, address, .. } => {
+                let arp = Arp { request: true, mac, sender: address, target: address };
+                self.send(id, &Frame { source: mac, to: To::Everybody, body: Body::Arp(arp) });
+            }
+            Action::SetGates(_) if self.nodes[id].kernel.refuses_gates => self.tell(id, Fact::GatesRefused),
+            Action::SetGates(gates) => {
+                let now = self.nodes[id].clock.read(self.now);
+                self.nodes[id].kernel.gates.set(now, &gates);
+            }
+            Action::CloseGate(gate) => self.nodes[id].kernel.gates.close(gate),
+            Action::Finished => {
+                self.trace.tell(self.now, || format!("{} ends", name(id)));
+                self.kill(id, false);
+            }
+            _ => {}
+        }
+        self.note_holders(id);
+        self.go_on_with_effects(id);
+        self.check_settled_node(id);
+    }
+
+    /// An event for the next gate that closes by itself. One that is renewed meanwhile is looked at again then.
+    pub(crate) fn await_gate(&mut self, id: NodeId) {
+        let node = &mut self.nodes[id];
+        if node.kernel.gates.is_empty() {
+            return;
+        }
+        let closes = node.kernel.gates.next_to_close(node.clock.read(self.now));
+        let at = closes.and_then(|closes| node.clock.when(closes));
+        if let Some(at) = at.filter(|at| node.gate_closes_at.is_none_or(|known| known > *at)) {
+            node.gate_closes_at = Some(at);
+            self.at(at, Event::Gate(id));
+        }
+    }
+
+    /// The timeout of a gate is over, unless it was renewed.
+    pub(crate) fn gate_closes(&mut self, id: NodeId) {
+        if self.nodes[id].gate_closes_at.is_some_and(|at| at <= self.now) {
+            self.nodes[id].gate_closes_at = None;
+        }
+        self.note_holders(id);
+    }
+
+    /// A process gets round to sending an advert. If it was stopped right before, it goes on right there.
+    pub(crate) fn leave(&mut self, id: NodeId, life: u32, advert: Advert) {
+        if self.nodes[id].life != life {
+            return;
+        }
+        if self.nodes[id].runs() {
+            self.send_advert(id, advert);
+        } else {
+            self.nodes[id].unsent.push_back(advert);
+        }
+    }
+
+    /// An advert leaves, if the kernel takes it and it does not come too late.
+    fn send_advert(&mut self, id: NodeId, advert: Advert) {
+        let node = &mut self.nodes[id];
+        let local = node.clock.read(self.now);
+        let too_late = advert.not_after.is_some_and(|last| local > last);
+        if node.kernel.refuses_to_send || too_late {
+            let life = node.life;
+            self.later(
+                Duration::from_micros(10),
+                Event::Tell(id, life, Fact::AdvertRefused(advert.instance)),
+            );
+            return;
+        }
+        if let [_, vrid, priority, ..] = *advert.payload
+            && !node.kernel.gates.is_empty()
+        {
+            node.kernel.gates.advert_leaves(local, advert.destination, vrid, priority);
+            self.note_holders(id);
+        }
+        let to = self.destination(advert.destination);
+        let vrrp = Vrrp {
+            sender: id,
+            source: advert.source,
+            destination: advert.destination,
+            ttl: advert.ttl.unwrap_or(64),
+            payload: advert.payload,
+            damaged: false,
+        };
+        self.send(id, &Frame { source: mac_of(id), to, body: Body::Vrrp(vrrp) });
+    }
+}

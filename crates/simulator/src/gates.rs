@@ -1,0 +1,222 @@
+//! The gates of the VIP lease in a modelled kernel: what an nftables set with timeouts does, on the kernel's own clock.
+//!
+//! Adverts that leave open a gate for the length of the lease, one of priority 0 closes it, and so does time, whether
+//! the process runs, stands still or is dead. Time is counted in jiffies, rounded down twice: once when the advert
+//! leaves and once in the length, so that a gate closes up to two of them early and never late.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use mainstay_core::lease::{Gate, GateId, Guard};
+use mainstay_core::time::Instant;
+
+use crate::kernel::INDEX;
+
+/// A jiffy at `CONFIG_HZ=250`, which distributions use.
+const JIFFY: u64 = 4_000_000;
+
+/// All gates of one kernel.
+#[derive(Debug, Default)]
+pub struct Gates(Vec<(Gate, Door)>);
+
+/// How a gate stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    /// Open, and time does not close it.
+    Open,
+    /// Open until then.
+    Until(Jiffies),
+    /// Closed.
+    Closed,
+}
+
+/// The kernel's time as it counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Jiffies(u64);
+
+impl Jiffies {
+    const fn of(now: Instant) -> Self {
+        Self(now.as_nanos() / JIFFY)
+    }
+
+    /// When a timeout that is set at `now` is over.
+    const fn after(now: Instant, timeout: Duration) -> Self {
+        Self(Self::of(now).0 + timeout.as_nanos() as u64 / JIFFY)
+    }
+
+    const fn begins(self) -> Instant {
+        Instant::from_nanos(self.0 * JIFFY)
+    }
+}
+
+impl Gates {
+    /// No gate.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Makes the gates what is asked for. A gate that is open stays open as long as it was, a closed one closed, except
+    /// that an advert younger than the lease opens it for the rest of that.
+    pub fn set(&mut self, now: Instant, wanted: &[Gate]) {
+        let before = std::mem::take(&mut self.0);
+        let door = |gate: &Gate| {
+            let known = before.iter().find(|(known, _)| known.id == gate.id).map(|(_, door)| *door);
+            let rest = |renewed: Instant| gate.lease.saturating_sub(now.saturating_since(renewed));
+            match (gate.guard, known) {
+                (Guard::Open, _) => Door::Open,
+                (Guard::Lease { .. }, Some(Door::Until(until))) if until > Jiffies::of(now) => {
+                    Door::Until(until)
+                }
+                (Guard::Lease { renewed: Some(renewed) }, _) if !rest(renewed).is_zero() => {
+                    Door::Until(Jiffies::after(now, rest(renewed)))
+                }
+                (Guard::Lease { .. }, _) => Door::Closed,
+            }
+        };
+        self.0 = wanted.iter().map(|gate| (gate.clone(), door(gate))).collect();
+    }
+
+    /// Closes one at once.
+    pub fn close(&mut self, id: GateId) {
+        for (gate, door) in &mut self.0 {
+            if gate.id == id {
+                *door = Door::Closed;
+            }
+        }
+    }
+
+    /// An advert leaves by the node's link. A gate whose lease does not count takes no notice.
+    pub fn advert_leaves(&mut self, now: Instant, destination: IpAddr, vrid: u8, priority: u8) {
+        for (gate, door) in &mut self.0 {
+            let is_of =
+                gate.link.index == INDEX && gate.vrid == vrid && gate.destinations.contains(&destination);
+            if is_of && gate.guard != Guard::Open {
+                *door =
+                    if priority == 0 { Door::Closed } else { Door::Until(Jiffies::after(now, gate.lease)) };
+            }
+        }
+    }
+
+    /// Whether packets for this address pass; nothing stops them where no gate is.
+    #[must_use]
+    pub fn let_through(&self, now: Instant, address: IpAddr) -> bool {
+        self.0.iter().filter(|(gate, _)| stands_before(gate, address)).all(|(_, door)| match door {
+            Door::Open => true,
+            Door::Until(until) => *until > Jiffies::of(now),
+            Door::Closed => false,
+        })
+    }
+
+    /// Whether a gate with a lease that counts stands before this address.
+    #[must_use]
+    pub fn are_armed(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|(gate, _)| stands_before(gate, address) && gate.guard != Guard::Open)
+    }
+
+    /// When the next gate closes, if nothing is sent before.
+    #[must_use]
+    pub fn next_to_close(&self, now: Instant) -> Option<Instant> {
+        let until = self.0.iter().filter_map(|(_, door)| match door {
+            Door::Until(until) if *until > Jiffies::of(now) => Some(until.begins()),
+            Door::Until(_) | Door::Open | Door::Closed => None,
+        });
+        until.min()
+    }
+
+    /// Whether there is any.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A reboot: there is none.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+fn stands_before(gate: &Gate, address: IpAddr) -> bool {
+    gate.addresses.iter().any(|(_, behind)| *behind == address)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use mainstay_core::address::Family;
+    use mainstay_core::lease::GateLink;
+
+    use super::*;
+
+    const VIP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 100, 1));
+    const GROUP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(224, 0, 0, 18));
+
+    fn gate(guard: Guard) -> Gate {
+        let link = GateLink { index: INDEX, name: "eth0".into() };
+        Gate {
+            id: GateId(7),
+            instance: Arc::from("R1"),
+            link: link.clone(),
+            family: Family::V4,
+            vrid: 10,
+            destinations: vec![GROUP],
+            addresses: vec![(link, VIP)],
+            lease: Duration::from_millis(2500),
+            guard,
+        }
+    }
+
+    fn at(milliseconds: u64) -> Instant {
+        Instant::from_nanos(milliseconds * 1_000_000)
+    }
+
+    fn with(guard: Guard) -> Gates {
+        let mut gates = Gates::default();
+        gates.set(at(1000), &[gate(guard)]);
+        gates
+    }
+
+    #[test]
+    fn an_advert_opens_a_gate_for_the_lease_and_priority_0_closes_it() {
+        let mut gates = with(Guard::Lease { renewed: None });
+        assert!(!gates.let_through(at(1000), VIP));
+        gates.advert_leaves(at(1003), GROUP, 10, 100);
+        assert!(gates.let_through(at(3499), VIP));
+        assert!(!gates.let_through(at(3503), VIP), "never late");
+        assert_eq!(gates.next_to_close(at(1003)), Some(at(3500)), "up to two jiffies early");
+        gates.advert_leaves(at(3400), GROUP, 10, 0);
+        assert!(!gates.let_through(at(3400), VIP));
+    }
+
+    #[test]
+    fn adverts_of_another_router_or_to_another_place_open_nothing() {
+        let mut gates = with(Guard::Lease { renewed: None });
+        gates.advert_leaves(at(1000), GROUP, 11, 100);
+        gates.advert_leaves(at(1000), VIP, 10, 100);
+        assert!(!gates.let_through(at(1000), VIP));
+    }
+
+    #[test]
+    fn an_open_gate_stays_open_until_its_lease_counts() {
+        let mut gates = with(Guard::Open);
+        gates.advert_leaves(at(1000), GROUP, 10, 0);
+        assert!(gates.let_through(at(900_000), VIP) && !gates.are_armed(VIP));
+        gates.set(at(900_000), &[gate(Guard::Lease { renewed: Some(at(899_000)) })]);
+        assert!(gates.let_through(at(901_000), VIP) && gates.are_armed(VIP));
+        assert!(!gates.let_through(at(901_500), VIP));
+        gates.set(at(902_000), &[gate(Guard::Open)]);
+        gates.close(GateId(7));
+        gates.advert_leaves(at(902_000), GROUP, 10, 100);
+        assert!(!gates.let_through(at(902_000), VIP), "closed by hand, it is opened by hand");
+    }
+
+    #[test]
+    fn a_gate_that_is_set_again_stays_open_as_long_as_it_was() {
+        let mut gates = with(Guard::Lease { renewed: Some(at(1000)) });
+        gates.set(at(3000), &[gate(Guard::Lease { renewed: None })]);
+        assert!(gates.let_through(at(3499), VIP) && !gates.let_through(at(3500), VIP));
+        gates.set(at(4000), &[]);
+        assert!(gates.let_through(at(4000), VIP), "no gate, nothing in the way");
+    }
+}
