@@ -12,5 +12,6 @@ mod tables;
 mod writer;
 
 pub use monitor::{Heard, Monitor};
+pub(crate) use socket::borrow;
 pub use tables::{Tables, tables};
 pub use writer::{Change, Refusal, Writer};

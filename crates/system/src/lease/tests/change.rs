@@ -1,0 +1,183 @@
+//! Gates that are changed while they stand, and a world that changes around them.
+
+use super::*;
+
+#[test]
+fn without_gates_nothing_is_touched() {
+    lab::in_new_namespace(|| {
+        let transactions = transactions_while(|| {
+            let mut gates = standing(&[]);
+            gates.become_these(&[], clock::now()).expect("nothing to do");
+        });
+        assert_eq!(transactions, "");
+        assert_eq!(nft("list ruleset"), "");
+    });
+}
+
+#[test]
+fn gates_that_are_as_wanted_are_not_touched() {
+    with_neighbour(|_| {
+        let mut gates = standing(&[gate(NEVER)]);
+        let mut again =
+            |guard| transactions_while(|| gates.become_these(&[gate(guard)], clock::now()).expect("made"));
+        assert_eq!(again(NEVER), "");
+        assert_eq!(again(Guard::Open).matches("# new generation").count(), 1);
+        assert_eq!(again(Guard::Open), "");
+    });
+}
+
+/// What `nft monitor` tells of every transaction that is made.
+fn transactions_while(work: impl FnOnce()) -> String {
+    let mut monitor =
+        Command::new("nft").arg("monitor").stdout(Stdio::piped()).spawn().expect("nftables is installed");
+    sleep_ms(300);
+    work();
+    sleep_ms(100);
+    monitor.kill().expect("it runs");
+    let mut told = String::new();
+    let mut output = monitor.stdout.take().expect("piped");
+    std::io::Read::read_to_string(&mut output, &mut told).expect("text");
+    monitor.wait().expect("it ends");
+    told
+}
+
+#[test]
+fn foreign_tables_are_as_they_were() {
+    with_neighbour(|_| {
+        nft_makes(
+            "table netdev mainstayed {
+               chain ingress-x0 {
+                 type filter hook ingress device x0 priority -500
+               }
+             }
+             table inet firewall {
+               set held4 {
+                 type ipv4_addr
+                 flags dynamic,timeout
+               }
+               chain input {
+                 type filter hook input priority 0
+                 ip daddr 192.0.2.9 accept
+               }
+             }",
+        );
+        let before = nft("list ruleset");
+        let mut gates = standing(&[gate(NEVER)]);
+        let beside = nft("list ruleset");
+        for table in ["netdev mainstayed", "inet firewall"] {
+            assert!(beside.contains(&nft(&format!("list table {table}"))), "{table}: {beside}");
+        }
+        gates.become_these(&[gate(Guard::Open)], clock::now()).expect("changed");
+        standing(&[gate(NEVER)]).become_these(&[], clock::now()).expect("removed");
+        assert_eq!(nft("list ruleset"), before);
+    });
+}
+
+#[test]
+fn what_somebody_flushed_is_made_anew_on_the_next_call() {
+    with_neighbour(|neighbour| {
+        let mut gates = standing(&[gate(NEVER)]);
+        nft("flush ruleset");
+        assert!(neighbour.is_answered_by(VIP4));
+        gates.become_these(&[gate(NEVER)], clock::now()).expect("made anew");
+        assert!(!neighbour.is_answered_by(VIP4));
+        gates.become_these(&[], clock::now()).expect("removed");
+        assert_eq!(nft("list ruleset"), "");
+    });
+}
+
+#[test]
+fn an_address_that_comes_is_closed_and_one_that_goes_is_free() {
+    with_neighbour(|neighbour| {
+        lab::ip("address add 192.0.2.10/24 dev x0");
+        let with = |addresses: &[&str]| Gate {
+            addresses: addresses.iter().map(|address| (on("x0"), lab::address(address))).collect(),
+            lease: Duration::from_secs(60),
+            ..gate(NEVER)
+        };
+        let mut gates = standing(&[with(&[VIP4])]);
+        advertise(&mut Sender::default(), 100);
+        gates.become_these(&[with(&[VIP4, "192.0.2.10"])], clock::now()).expect("one more");
+        assert!(neighbour.is_answered_by(VIP4) && !neighbour.is_answered_by("192.0.2.10"));
+        advertise(&mut Sender::default(), 100);
+        assert!(neighbour.is_answered_by("192.0.2.10"));
+        gates.become_these(&[with(&["192.0.2.10"])], clock::now()).expect("one less");
+        assert!(neighbour.is_answered_by(VIP4), "behind no gate any more");
+        assert!(!nft("list table netdev mainstay").contains(VIP4));
+    });
+}
+
+#[test]
+fn a_link_that_vanishes_takes_its_gate_with_it_and_no_other() {
+    with_neighbour(|neighbour| {
+        neighbour.connect("x1", "y1");
+        let second = |index| {
+            let link = GateLink { index, name: "x1".to_owned() };
+            let addresses = vec![(link.clone(), lab::address("198.51.100.9"))];
+            Gate { id: GateId(8), instance: "VI_2".into(), link, vrid: 52, addresses, ..gate(NEVER) }
+        };
+        let first_index = lab::index("x1");
+        let mut gates = standing(&[gate(NEVER), second(first_index)]);
+        assert!(nft("list table netdev mainstay").contains("ingress-x1"));
+        lab::ip("link del x1");
+        gates.become_these(&[gate(NEVER), second(first_index)], clock::now()).expect("without it");
+        assert!(!nft("list table netdev mainstay").contains("ingress-x1"));
+        assert!(!neighbour.is_answered_by(VIP4));
+
+        neighbour.connect("x1", "y1");
+        gates.become_these(&[gate(NEVER), second(lab::index("x1"))], clock::now()).expect("with it again");
+        assert!(nft("list table netdev mainstay").contains("ingress-x1"));
+        advertise(&mut Sender::default(), 100);
+        assert!(neighbour.is_answered_by(VIP4));
+        lab::ip("link del x0");
+        gates.become_these(&[], clock::now()).expect("removed");
+    });
+}
+
+#[test]
+fn instances_whose_names_are_alike_have_chains_of_their_own() {
+    with_neighbour(|_| {
+        let named = |id, name: &str| Gate {
+            id: GateId(id),
+            instance: name.into(),
+            vrid: 50 + u8::try_from(id).expect("small"),
+            addresses: vec![(on("x0"), IpAddr::from([192, 0, 2, 100 + u8::try_from(id).expect("small")]))],
+            ..gate(NEVER)
+        };
+        let long = "x".repeat(300);
+        let names = ["a b", "ab", "ä{}\"b", "", &long, "ab-00000001"];
+        let all: Vec<Gate> = (1..).zip(names).map(|(id, name)| named(id, name)).collect();
+        let mut gates = standing(&all);
+        let shown = nft("list table netdev mainstay");
+        assert_eq!(shown.matches("chain renew-").count(), names.len(), "{shown}");
+        let advert = advert(OWN4, "224.0.0.18", 52, 100, lab::index("x0"));
+        Sender::default().send(&[advert], |_, errno| panic!("refused: {errno}"));
+        let held = gates.netfilter.held(TABLE).expect("lists").expect("a table");
+        assert_eq!(held.into_keys().collect::<Vec<_>>(), [lab::address("192.0.2.102")]);
+    });
+}
+
+#[test]
+fn a_kernel_that_can_is_told_so_and_keeps_nothing_of_the_trial() {
+    lab::in_new_namespace(|| {
+        let mut gates = Gates::open().expect("opens");
+        gates.supported().expect("this kernel can");
+        assert_eq!(nft("list ruleset"), "");
+    });
+}
+
+#[test]
+fn a_process_without_the_right_is_told_what_it_lacks() {
+    lab::in_new_namespace(|| {
+        let mut gates = Gates::open().expect("opens");
+        // Of this thread alone: the raw system call, not the C library's that speaks for the process.
+        // SAFETY: no memory is involved; 65534 is nobody, whom no capability is left to.
+        let result = unsafe { libc::syscall(libc::SYS_setresuid, 65534, 65534, 65534) };
+        assert_eq!(result, 0);
+        let error = gates.supported().expect_err("not allowed");
+        assert!(matches!(error, Unsupported::NoPermission(_)), "{error}");
+        assert!(error.to_string().contains("CAP_NET_ADMIN"), "{error}");
+        let refused = gates.become_these(&[], clock::now()).expect_err("not even to look");
+        assert_eq!(refused.errno(), libc::EPERM);
+    });
+}
