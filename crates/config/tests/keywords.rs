@@ -186,6 +186,11 @@ fn a_word_of_our_own_is_taken_with_and_without_the_prefix() {
     let tree = common::read("global_defs {\nrealtime on\n}\nvrrp_instance A {\n@mainstay vip_lease on\n}\n");
     assert_eq!(tree.outline(), "global_defs\n  realtime|on\nvrrp_instance|A\n  vip_lease|on\n");
     assert!(tree.statements[0].children()[0].ours && tree.statements[1].children()[0].ours);
+}
+
+#[test]
+fn a_word_that_has_no_effect_yet_is_taken_and_said_so() {
+    let tree = common::read("global_defs {\n@mainstay metrics_listen 127.0.0.1:9650\n}\n");
     let planned = tree.only("planned-keyword");
     assert!(planned.message.contains("has no effect in this version"), "{planned:?}");
     assert_eq!(planned.class, Class::Silent);

@@ -163,6 +163,7 @@ fn kinds(actions: &[Action]) -> Vec<&'static str> {
             Action::Notify(_) => "notify",
             Action::Tell(_) => "tell",
             Action::SocketsChanged => "sockets",
+            Action::SetGates(_) => "gates",
             Action::Finished => "finished",
             _ => "other",
         })
@@ -172,7 +173,7 @@ fn kinds(actions: &[Action]) -> Vec<&'static str> {
 #[test]
 fn a_lonely_router_becomes_master_after_the_master_down_interval_in_the_protocols_order() {
     let (mut node, actions) = Node::start(plan(vec![instance("V", 10, &["192.0.2.1"])]));
-    assert_eq!(kinds(&actions), ["sockets", "tell", "notify"]);
+    assert_eq!(kinds(&actions), ["gates", "sockets", "tell", "notify"]);
     assert_eq!(node.state(), State::Backup);
     assert_eq!(node.router.next_deadline(), Some(Instant::from_nanos(3_609_375_000)));
     let actions = node.run_for(Duration::from_millis(3_700));
@@ -202,7 +203,11 @@ fn a_restarted_process_takes_up_its_mastership_and_adopts_its_addresses() {
     let mut successor = Node { router, now: node.now };
     let actions = successor.list(&["192.0.2.251", vip]);
     assert_eq!(successor.state(), State::Master);
-    assert_eq!(kinds(&actions), ["sockets", "advert", "add", "announce", "tell"], "nobody is notified");
+    assert_eq!(
+        kinds(&actions),
+        ["gates", "sockets", "advert", "add", "announce", "tell"],
+        "nobody is notified"
+    );
 }
 
 #[test]

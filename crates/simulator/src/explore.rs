@@ -316,9 +316,10 @@ fn hash_messages(messages: &[Message], hasher: &mut DefaultHasher) {
     keys.hash(hasher);
 }
 
-/// Fields of the router that say what was, not what will be: counters, causes, what was told when, caches, and when
-/// announcements go out.
-const PAST: [&str; 14] = [
+/// Fields of the router that say what was, not what will be: counters, causes, what was told when, caches, when
+/// announcements go out, and (nobody here has a lease) when the last advert
+/// left and who was heard.
+const PAST: [&str; 16] = [
     "plan",
     "counters",
     "since",
@@ -329,6 +330,8 @@ const PAST: [&str; 14] = [
     "wire",
     "ending",
     "contest_announced",
+    "renewal",
+    "peers",
     "announcements",
     "kernel",
     "settings",

@@ -10,8 +10,10 @@ use super::{Keyword, row};
 pub(super) static GLOBAL: &[Keyword] = &[
     row("realtime", One(Text), "on|off|1..99", "off", "core/scheduling",
         "Run the router with SCHED_RR and locked memory; `on` takes priority 50").ours(),
-    row("vip_lease", Boolean, "[BOOL]", "off", "vrrp/lease",
-        "The kernel withdraws the addresses unless the router renews them").planned(),
+    row("vip_lease", Maybe(Text), "[on|off|SECONDS]", "on", "vrrp/lease",
+        "The kernel stops answering for the addresses when no advert has left for so long; default 2.5 intervals").ours(),
+    row("only_if_peer_seen", Boolean, "[BOOL]", "on", "vrrp/lease",
+        "The lease counts only while a living peer is known, which could take over").ours(),
     row("mismatch_policy", OneOf(&["take", "hold"]), "take|hold", "take", "vrrp",
         "Whether a backup takes over from a known peer that is alive but speaks differently").ours(),
     row("metrics_listen", One(Text), "ADDR:PORT", "off", "metrics",
@@ -27,8 +29,10 @@ pub(super) static GLOBAL: &[Keyword] = &[
 /// In `vrrp_instance`.
 #[rustfmt::skip]
 pub(super) static INSTANCE: &[Keyword] = &[
-    row("vip_lease", Boolean, "[BOOL]", "global", "vrrp/lease",
-        "The kernel withdraws the addresses unless the router renews them").planned(),
+    row("vip_lease", Maybe(Text), "[on|off|SECONDS]", "global", "vrrp/lease",
+        "The kernel stops answering for the addresses when no advert has left for so long").ours(),
+    row("only_if_peer_seen", Boolean, "[BOOL]", "global", "vrrp/lease",
+        "The lease counts only while a living peer is known, which could take over").ours(),
     row("heartbeat_path", Between(1, 2), "IF [ADDR]", "none", "vrrp",
         "A further path to the peers; promotion needs silence on every path").planned(),
     row("mismatch_policy", OneOf(&["take", "hold"]), "take|hold", "global", "vrrp",

@@ -14,7 +14,7 @@ use super::values::{
     LONGEST_TIMER, address, integer, is_multicast, link_name, number, required, seconds, switch,
     whole_seconds,
 };
-use super::{Lowering, later, notify, scheduling};
+use super::{Lowering, later, lease, notify, scheduling};
 use crate::model::TimedCommand;
 use crate::tree::{Statement, Word};
 
@@ -33,6 +33,8 @@ pub(crate) struct Defaults {
     pub(crate) said: AnnounceDefaults,
     /// What comes of it.
     pub(crate) announce: AnnouncePlan,
+    /// `vip_lease` and `only_if_peer_seen`.
+    pub(crate) lease: lease::Said,
     /// `vrrp_down_timer_adverts`.
     pub(crate) down_timer_adverts: u8,
     /// `vrrp_lower_prio_no_advert`.
@@ -80,6 +82,7 @@ impl Defaults {
             group6: Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12),
             said: AnnounceDefaults::default(),
             announce: AnnouncePlan::default(),
+            lease: lease::Said::default(),
             down_timer_adverts: 3,
             lower_priority_no_advert: None,
             higher_priority_send_advert: false,
@@ -147,7 +150,8 @@ pub(crate) fn lower(lowering: &mut Lowering<'_>, block: &Statement) {
             || vrrp(lowering, statement)
             || scripts(lowering, statement)
             || scheduling::word(lowering, statement)
-            || announce::global_word(lowering, statement);
+            || announce::global_word(lowering, statement)
+            || lowering.defaults.lease.word(&mut lowering.report, statement);
         if !handled {
             later::word(lowering, statement);
         }

@@ -18,6 +18,7 @@ mod definitions;
 mod global;
 mod instance;
 mod later;
+mod lease;
 mod limits;
 mod metrics;
 mod names;

@@ -244,6 +244,7 @@ impl Router {
 
     /// Finds every instance's link and address anew, and the sockets that follow from them.
     pub(super) fn resolve_all(&mut self, actions: &mut Actions) {
+        self.gates.touch();
         for instance in &mut self.instances {
             let known = instance.plan.interface.as_deref().and_then(|name| self.kernel.by_name(name));
             instance.link = known.map(|known| known.link.index);

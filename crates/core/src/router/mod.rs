@@ -11,7 +11,7 @@
 //! The files: the vocabulary ([`plan`], [`input`], [`action`], [`reason`], [`report`]); then what a router does with
 //! it: `receive` (packets), `standing` (what keeps an instance from taking part, and its priority), `transition`
 //! (entering and leaving states with their effects, sync groups), `holdings` (addresses, routes and rules that must
-//! be in the kernel), `start`, `links`,
+//! be in the kernel), `lease` and `gates` (the VIP lease), `start`, `links`,
 //! `entries` and `trackers` (facts of each kind), `reload`, and the small books (`deadlines`, `limits`, `alarms`,
 //! `announcer`, `kernel`).
 
@@ -25,6 +25,7 @@ mod gates;
 mod holdings;
 pub mod input;
 mod kernel;
+mod lease;
 mod limits;
 mod links;
 pub mod peers;
@@ -57,6 +58,7 @@ use self::alarms::Alarms;
 use self::announcer::Announcer;
 use self::deadlines::Deadlines;
 use self::entries::Refusal;
+use self::gates::Gates;
 use self::holdings::{Entries, Holdings};
 use self::kernel::Kernel;
 use self::limits::{Key, Limits, Noise};
@@ -97,6 +99,9 @@ pub struct Router {
     limits: Limits,
     alarms: Alarms,
     deadlines: Deadlines,
+    /// When each master's lease is over.
+    lease_ends: Deadlines,
+    gates: Gates,
     sockets: Vec<Socket>,
     /// Sockets nothing is heard on yet, with the errno if the kernel refused them.
     deaf: BTreeMap<Socket, Option<i32>>,
@@ -169,6 +174,8 @@ impl Router {
             limits: Limits::default(),
             alarms: Alarms::default(),
             deadlines: Deadlines::default(),
+            lease_ends: Deadlines::default(),
+            gates: Gates::default(),
             sockets: Vec::new(),
             deaf: BTreeMap::new(),
             quiet_until: now + quiet,
@@ -182,6 +189,14 @@ impl Router {
 
     /// Takes in one fact and appends the orders that follow from it.
     pub fn step(&mut self, now: Instant, input: Input<'_>, actions: &mut Actions) {
+        let begin = actions.len();
+        // Before anything is judged: who was held up for too long is master no more.
+        self.expire_leases(now, actions);
+        self.take_in(now, input, actions);
+        self.settle_gates(now, begin, actions);
+    }
+
+    fn take_in(&mut self, now: Instant, input: Input<'_>, actions: &mut Actions) {
         match (self.phase, input) {
             (Phase::New, Input::KernelListed { links, addresses }) => {
                 self.phase = Phase::Running;
@@ -198,6 +213,8 @@ impl Router {
             }
             (Phase::New, Input::ShutdownRequested) => {
                 self.phase = Phase::Finished;
+                // Whatever a predecessor left behind.
+                self.gates.touch();
                 actions.push(Action::Finished);
             }
             (Phase::New, Input::FileRead { file, value }) => self.file_read(now, &file, value, actions),
@@ -270,6 +287,7 @@ impl Router {
             refusals,
             self.kernel.deadline(),
             self.announcer.deadline(),
+            self.gates.deadline(),
             self.limits.deadline(),
             self.alarms.deadline(),
         ]
@@ -330,8 +348,9 @@ impl Router {
         self.instances[id].step(now, fact, &mut wishes);
         for wish in wishes {
             match wish {
-                Wish::Advertise => self.advertise(id, actions),
+                Wish::Advertise => self.advertise(now, id, actions),
                 Wish::Enter(state, cause) => self.enter(now, id, state, cause, actions),
+                Wish::Take => self.take_addresses(now, id, actions),
                 Wish::Announce(due) => self.announce_due(now, id, due, actions),
                 Wish::Contested { heard, announce } => self.contested(now, id, &heard, announce, actions),
                 Wish::LowerOwner(rival) => self.lower_owner(now, id, rival, actions),
@@ -342,6 +361,11 @@ impl Router {
 
     fn hint(&mut self, id: usize) {
         self.deadlines.hint(id, self.instances[id].deadline());
+        self.lease_ends.hint(id, self.lease_end(id));
+    }
+
+    fn hint_all(&mut self) {
+        (0..self.instances.len()).for_each(|id| self.hint(id));
     }
 
     fn tell(&self, now: Instant, subject: Subject, reason: Reason, actions: &mut Actions) {

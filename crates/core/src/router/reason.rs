@@ -77,6 +77,18 @@ pub enum Reason {
     },
     /// The loop was so late that peers may have acted in the meantime.
     LoopLate(Duration),
+    /// A living peer is known: the VIP lease counts from now on.
+    LeaseArmed {
+        /// The peer.
+        peer: IpAddr,
+    },
+    /// No living peer is known any more: the VIP lease does not count.
+    LeaseWithoutPeer,
+    /// The kernel would not make the gates of the VIP lease. Told once.
+    LeaseRefused {
+        /// Errno.
+        errno: i32,
+    },
     /// A reload was applied.
     Reloaded {
         /// Instances added.
@@ -140,6 +152,11 @@ pub enum Cause {
     Refused(String),
     /// The loop was so late that a peer may have taken over (`timer_expired_backup`).
     LoopLate(Duration),
+    /// Its last advert is older than its VIP lease: the kernel has closed the gate, and a peer may have taken over.
+    LeaseExpired {
+        /// How old the last advert is.
+        age: Duration,
+    },
     /// The daemon is ending.
     Shutdown,
     /// The configuration no longer has it, or changed so that it starts anew.
@@ -280,6 +297,12 @@ impl fmt::Display for Cause {
             Self::LoopLate(late) => {
                 write!(formatter, "our own loop was {}.{:03} s late", late.as_secs(), late.subsec_millis())
             }
+            Self::LeaseExpired { age } => write!(
+                formatter,
+                "its VIP lease is over: its last advert left {}.{:03} s ago",
+                age.as_secs(),
+                age.subsec_millis()
+            ),
             Self::Shutdown => formatter.write_str("the daemon is ending"),
             Self::Reload => formatter.write_str("the configuration changed"),
         }
@@ -314,6 +337,16 @@ impl fmt::Display for Reason {
             Self::LoopLate(late) => {
                 write!(formatter, "our own loop was {}.{:03} s late", late.as_secs(), late.subsec_millis())
             }
+            Self::LeaseArmed { peer } => {
+                write!(formatter, "the VIP lease counts from now on: {peer} is alive and could take over")
+            }
+            Self::LeaseWithoutPeer => {
+                formatter.write_str("the VIP lease does not count: no other router is known to be alive")
+            }
+            Self::LeaseRefused { errno } => write!(
+                formatter,
+                "the VIP lease is off: the kernel does not make its gates (errno {errno}); VRRP works without it"
+            ),
             Self::Reloaded { added, removed, changed, unchanged } => write!(
                 formatter,
                 "reloaded: {added} instances added, {removed} removed, {changed} changed, {unchanged} unchanged"

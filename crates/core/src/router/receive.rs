@@ -99,7 +99,7 @@ impl Router {
         if !foreign {
             self.instances[id].peers.meet(source);
         }
-        self.instances[id].peers.heard(source, heard.priority);
+        self.peer_heard(now, id, source, heard.priority, actions);
         let waited_until = self.instances[id].deadline();
         let was_master = self.instances[id].is_master();
         self.step_instance(now, id, Fact::Heard(heard), actions);

@@ -79,7 +79,8 @@ impl Router {
                 }
                 Some(mut known) if is_same_router(&known.plan, &new) => {
                     changed += 1;
-                    if known.is_master() {
+                    // One that holds back takes what the new plan has.
+                    if known.is_master() && !known.holds_back() {
                         if self.hold_entries(&Entries::of(&new), actions) {
                             grown.push(new.name.clone());
                         }
@@ -231,8 +232,10 @@ impl Router {
     fn dismiss(&mut self, now: Instant, mut gone: Instance, notify: bool, actions: &mut Actions) {
         let from = gone.state();
         if gone.is_master() {
-            actions.extend(gone.adverts(0).into_iter().map(Action::SendAdvert));
-            self.release_entries(&Entries::of(&gone.plan), actions);
+            actions.extend(gone.resignations().into_iter().map(Action::SendAdvert));
+            if !gone.holds_back() {
+                self.release_entries(&Entries::of(&gone.plan), actions);
+            }
         }
         let subject = Subject::Instance(gone.plan.name.clone());
         let reason = Reason::StateChanged { from, to: State::Init, cause: Cause::Reload };
@@ -276,10 +279,12 @@ impl Router {
             self.virtual_addresses.extend(addresses.map(|address| address.address));
         }
         self.deadlines.reset(self.instances.len());
-        for id in 0..self.instances.len() {
-            self.instances[id].ask_group_again();
-            self.hint(id);
+        self.lease_ends.reset(self.instances.len());
+        self.gates.number(&self.instances);
+        for instance in &mut self.instances {
+            instance.ask_group_again();
         }
+        self.hint_all();
     }
 }
 

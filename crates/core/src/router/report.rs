@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,8 @@ pub struct Report {
     pub trackers: Vec<TrackerReport>,
     /// Every alarm that stands, by instance.
     pub alarms: Vec<AlarmReport>,
+    /// How often the kernel would not make the gates of the VIP lease.
+    pub gates_refused: u64,
 }
 
 /// One instance.
@@ -49,8 +52,23 @@ pub struct InstanceReport {
     pub master_advert_interval: Duration,
     /// When an advert was last accepted.
     pub last_advert: Option<Instant>,
+    /// The VIP lease.
+    pub lease: LeaseState,
+    /// It is master and has not taken the addresses yet: it waits a moment for the master it preempted to let go.
+    pub holds_back: bool,
     /// Counters.
     pub counters: Counters,
+}
+
+/// What the VIP lease of an instance is worth at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum LeaseState {
+    /// Not configured, or the kernel does not make the gates.
+    Off,
+    /// It would count if a living peer were known, which could take over.
+    NoPeer,
+    /// It counts: without adverts the kernel stops answering for the addresses.
+    Armed,
 }
 
 /// One sync group.
@@ -127,6 +145,8 @@ pub struct Counters {
     pub rfc9568_checksums: u64,
     /// Adverts the kernel refused to send.
     pub send_errors: u64,
+    /// Times it was master for longer than its VIP lease without an advert.
+    pub leases_expired: u64,
 }
 
 /// What a restarted router needs to take up where its predecessor was: small, sent to the supervisor on every change.
@@ -157,4 +177,14 @@ pub struct ResumeInstance {
     pub peers: Peers,
     /// Counters.
     pub counters: Counters,
+}
+
+impl fmt::Display for LeaseState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Off => "off",
+            Self::NoPeer => "open (no living peer)",
+            Self::Armed => "armed",
+        })
+    }
 }

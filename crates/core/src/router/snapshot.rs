@@ -15,7 +15,7 @@ impl Router {
     #[must_use]
     pub fn report(&self) -> Report {
         Report {
-            instances: self.instances.iter().map(instance_report).collect(),
+            instances: (0..self.instances.len()).map(|id| self.instance_report(id)).collect(),
             groups: self
                 .groups
                 .iter()
@@ -23,6 +23,7 @@ impl Router {
                 .collect(),
             trackers: self.tracker_reports(),
             alarms: self.alarms.standing().collect(),
+            gates_refused: self.gates.refusals(),
         }
     }
 
@@ -75,28 +76,31 @@ impl Router {
             })
             .collect()
     }
-}
 
-fn instance_report(instance: &crate::vrrp::Instance) -> InstanceReport {
-    let (since, cause) = instance.since();
-    let heard = instance.last_heard();
-    let master = match instance.state() {
-        State::Master => (instance.source, instance.priority()),
-        State::Init | State::Backup | State::Fault => {
-            (heard.map(|heard| heard.source), heard.map_or(0, |heard| heard.priority))
+    fn instance_report(&self, id: usize) -> InstanceReport {
+        let instance = &self.instances[id];
+        let (since, cause) = instance.since();
+        let heard = instance.last_heard();
+        let master = match instance.state() {
+            State::Master => (instance.source, instance.priority()),
+            State::Init | State::Backup | State::Fault => {
+                (heard.map(|heard| heard.source), heard.map_or(0, |heard| heard.priority))
+            }
+        };
+        InstanceReport {
+            name: instance.plan.name.clone(),
+            state: instance.state(),
+            since,
+            cause: cause.clone(),
+            base_priority: instance.plan.priority.get(),
+            effective_priority: instance.priority(),
+            master: master.0,
+            master_priority: master.1,
+            master_advert_interval: instance.master_advert_interval(),
+            last_advert: heard.map(|heard| heard.at),
+            lease: self.lease_state(id),
+            holds_back: instance.holds_back(),
+            counters: instance.counters,
         }
-    };
-    InstanceReport {
-        name: instance.plan.name.clone(),
-        state: instance.state(),
-        since,
-        cause: cause.clone(),
-        base_priority: instance.plan.priority.get(),
-        effective_priority: instance.priority(),
-        master: master.0,
-        master_priority: master.1,
-        master_advert_interval: instance.master_advert_interval(),
-        last_advert: heard.map(|heard| heard.at),
-        counters: instance.counters,
     }
 }

@@ -16,7 +16,11 @@ impl Router {
     pub(super) fn advert_refused(&mut self, now: Instant, instance: &str, errno: i32, actions: &mut Actions) {
         let Some(id) = self.instances.iter().position(|known| &*known.name == instance) else { return };
         self.instances[id].counters.send_errors += 1;
-        self.instances[id].retry_advert(now);
+        self.instances[id].advert_refused(now);
+        if !self.instances[id].is_master() {
+            // It was the one that should have closed the gate.
+            self.close_gate(id, actions);
+        }
         self.hint(id);
         let key = Key { instance: Some(id), source: None, noise: Noise::SendRefused };
         if self.limits.admit(now, key).is_some() {

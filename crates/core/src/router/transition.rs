@@ -15,7 +15,7 @@ use super::limits::{Key, Noise};
 use super::reason::{Cause, Mismatch, Reason, State};
 use super::{Phase, Router};
 use crate::address::{InterfaceAddress, LinkIndex};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::vrrp::announce::Due;
 use crate::vrrp::election::Heard;
 use crate::vrrp::instance::Fact;
@@ -51,11 +51,12 @@ impl Router {
         let members =
             self.group_of[id].map_or_else(|| Vec::from([id]), |group| self.groups[group].members.clone());
         for member in members {
-            if member == id {
-                self.change(now, id, State::Master, cause.clone(), actions);
-            } else if self.instances[member].state() == State::Backup {
-                self.change(now, member, State::Master, Cause::SyncGroup(name.clone()), actions);
+            if member != id && self.instances[member].state() != State::Backup {
+                continue;
             }
+            let pause = self.preemption_pause(member, &cause);
+            let own = if member == id { cause.clone() } else { Cause::SyncGroup(name.clone()) };
+            self.change_after(now, member, State::Master, own, pause, actions);
         }
     }
 
@@ -97,13 +98,27 @@ impl Router {
 
     /// One instance changes state with all effects.
     fn change(&mut self, now: Instant, id: usize, to: State, cause: Cause, actions: &mut Actions) {
+        self.change_after(now, id, to, cause, None, actions);
+    }
+
+    /// The same; a new master takes its addresses only after this pause, and nobody is notified before.
+    fn change_after(
+        &mut self,
+        now: Instant,
+        id: usize,
+        to: State,
+        cause: Cause,
+        pause: Option<Duration>,
+        actions: &mut Actions,
+    ) {
         let from = self.instances[id].state();
+        let held_back = self.instances[id].holds_back();
         if from == State::Master {
             self.leave_master(id, to, actions);
             self.end_alarms_of_master(now, id, actions);
         }
         match to {
-            State::Master => self.become_master(now, id, cause.clone(), actions),
+            State::Master => self.become_master(now, id, cause.clone(), pause, actions),
             State::Backup => {
                 let timer_start = now.max(self.quiet_until);
                 self.instances[id].enter_backup(now, timer_start, cause.clone());
@@ -126,34 +141,62 @@ impl Router {
             State::Init if self.instances[id].plan.notify_deleted => NotifyState::Deleted,
             State::Init => NotifyState::Fault,
         };
-        if !resumed {
+        // Who has not heard of MASTER yet need not hear of BACKUP again.
+        let unnoticed = pause.is_some() || (held_back && to == State::Backup);
+        if !(resumed || unnoticed) {
             self.notify_instance(id, state, actions);
         }
     }
 
-    fn become_master(&mut self, now: Instant, id: usize, cause: Cause, actions: &mut Actions) {
-        self.instances[id].enter_master(now, cause);
-        self.advertise(id, actions);
+    fn become_master(
+        &mut self,
+        now: Instant,
+        id: usize,
+        cause: Cause,
+        pause: Option<Duration>,
+        actions: &mut Actions,
+    ) {
+        self.instances[id].enter_master(now, cause, pause);
+        self.advertise(now, id, actions);
+        if pause.is_none() {
+            self.hold_and_announce(now, id, actions);
+        }
+    }
+
+    /// A master that held back takes its addresses, and now everybody may know.
+    pub(super) fn take_addresses(&mut self, now: Instant, id: usize, actions: &mut Actions) {
+        self.hold_and_announce(now, id, actions);
+        self.notify_instance(id, NotifyState::Master, actions);
+        self.settle_groups(now, actions);
+    }
+
+    fn hold_and_announce(&mut self, now: Instant, id: usize, actions: &mut Actions) {
         let _ = self.hold_entries(&Entries::of(&self.instances[id].plan), actions);
         let rounds = self.instances[id].plan.announce.repeat;
         self.announce(now, id, rounds, false, actions);
     }
 
     fn leave_master(&mut self, id: usize, to: State, actions: &mut Actions) {
-        if matches!(to, State::Fault | State::Init) {
-            actions.extend(self.instances[id].adverts(0).into_iter().map(Action::SendAdvert));
+        let resigns = matches!(to, State::Fault | State::Init);
+        let resignations = if resigns { self.instances[id].resignations() } else { Vec::new() };
+        if resignations.is_empty() {
+            self.close_gate(id, actions);
         }
+        actions.extend(resignations.into_iter().map(Action::SendAdvert));
         self.stop_trying(id);
         self.announcer.forget(id);
+        if self.instances[id].holds_back() {
+            return;
+        }
         if self.phase == Phase::Finished && self.settings.keep_addresses_on_exit {
             return;
         }
         self.release_entries(&Entries::of(&self.instances[id].plan), actions);
     }
 
-    pub(super) fn advertise(&mut self, id: usize, actions: &mut Actions) {
-        let priority = self.instances[id].priority();
-        actions.extend(self.instances[id].adverts(priority).into_iter().map(Action::SendAdvert));
+    pub(super) fn advertise(&mut self, now: Instant, id: usize, actions: &mut Actions) {
+        let lease = self.lease_in_force(id);
+        actions.extend(self.instances[id].adverts(now, lease).into_iter().map(Action::SendAdvert));
     }
 
     /// Announces all addresses of a master, round after round; with `extra_only` only those that are on other links
@@ -166,6 +209,9 @@ impl Router {
         extra_only: bool,
         actions: &mut Actions,
     ) {
+        if self.instances[id].holds_back() {
+            return;
+        }
         let plan = &self.instances[id].plan;
         let own = plan.interface.as_deref();
         let targets: Vec<(Arc<InterfaceAddress>, LinkIndex)> = plan
@@ -240,9 +286,13 @@ impl Router {
         for member in self.others(id) {
             if self.instances[member].is_master() {
                 self.announce(now, member, rounds, false, actions);
+                self.instances[member].announce_after_contest(now);
+                self.hint(member);
             }
         }
-        self.notify_instance(id, NotifyState::MasterRxLowerPriority, actions);
+        if !self.instances[id].holds_back() {
+            self.notify_instance(id, NotifyState::MasterRxLowerPriority, actions);
+        }
     }
 
     /// Two owners, and the one with the lower address does not yield: so we do.
@@ -294,7 +344,8 @@ impl Router {
             let complete = match to {
                 State::Fault => states().all(|state| state == State::Fault),
                 State::Init => states().all(|state| state == State::Init),
-                State::Backup | State::Master => true,
+                State::Backup => true,
+                State::Master => !group.members.iter().any(|member| self.instances[*member].holds_back()),
             };
             if !complete {
                 continue;

@@ -3,16 +3,40 @@
 //! keepalived's schedule: a burst of rounds on becoming master, a second burst `garp_master_delay` later because a
 //! switch or host may have missed the first, an optional refresh, and bursts after another master was heard, whose
 //! own announcements may be newer than ours.
+//!
+//! DIFFERS: keepalived announces twice after a contest, at once and `garp_lower_prio_delay` (5 s) later. If the first
+//! burst crosses the last announcement of the other one, hosts send to the wrong router for those 5 s. Three single
+//! rounds between the two ([`AFTER_CONTEST`]) shorten that; `garp_lower_prio_repeat 0` turns off all of it.
 
 use crate::router::plan::AnnouncePlan;
 use crate::time::{Duration, Instant};
+
+/// When one more round goes out after a contest, counted from its first burst: the other router may be slow to hear us,
+/// and what it has sent until then is newer than what we have.
+const AFTER_CONTEST: [Duration; 3] =
+    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_secs(1)];
 
 /// What is still to be announced by one master.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Schedule {
     second_burst: Option<(Instant, u32)>,
+    contest: Option<Contest>,
     refresh: Option<Instant>,
     extra_interface: Option<Instant>,
+}
+
+/// A contest that is being answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Contest {
+    at: Instant,
+    /// Rounds of [`AFTER_CONTEST`] that have gone out.
+    done: usize,
+}
+
+impl Contest {
+    fn next(&self) -> Option<Instant> {
+        AFTER_CONTEST.get(self.done).map(|after| self.at + *after)
+    }
 }
 
 /// What is due.
@@ -28,19 +52,25 @@ impl Schedule {
     /// The schedule after the first burst (of `plan.repeat` rounds) went out at `now`.
     #[must_use]
     pub fn after_first_burst(now: Instant, plan: &AnnouncePlan) -> Self {
-        Self {
-            second_burst: burst(now, plan.delay, plan.repeat),
-            refresh: period(now, plan.refresh),
-            extra_interface: period(now, plan.extra_interface),
-        }
+        let mut schedule = Self::default();
+        schedule.begin(now, plan);
+        schedule
+    }
+
+    /// The first burst went out at `now`; a contest that is being answered goes on.
+    pub fn begin(&mut self, now: Instant, plan: &AnnouncePlan) {
+        self.second_burst = burst(now, plan.delay, plan.repeat);
+        self.refresh = period(now, plan.refresh);
+        self.extra_interface = period(now, plan.extra_interface);
     }
 
     /// Another master was heard and is to yield: after the burst of `plan.lower_priority_repeat` rounds that goes out
-    /// at once, a second one follows.
+    /// at once, single rounds ([`AFTER_CONTEST`]) and a second burst follow. The last contest counts.
     pub fn contested(&mut self, now: Instant, plan: &AnnouncePlan) {
         if let Some(burst) = burst(now, plan.lower_priority_delay, plan.lower_priority_repeat) {
             self.second_burst = Some(burst);
         }
+        self.contest = (plan.lower_priority_repeat > 0).then_some(Contest { at: now, done: 0 });
     }
 
     /// A reload changed the intervals: running ones start anew.
@@ -57,7 +87,9 @@ impl Schedule {
     /// When something is due next.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        [self.second_burst.map(|(at, _)| at), self.refresh, self.extra_interface].into_iter().flatten().min()
+        let burst = self.second_burst.map(|(at, _)| at);
+        let contest = self.contest.and_then(|contest| contest.next());
+        [burst, contest, self.refresh, self.extra_interface].into_iter().flatten().min()
     }
 
     /// Takes what is due at `now`.
@@ -68,6 +100,13 @@ impl Schedule {
         {
             due.rounds += rounds;
             self.second_burst = None;
+        }
+        if let Some(contest) = &mut self.contest {
+            while contest.next().is_some_and(|at| at <= now) {
+                contest.done += 1;
+                // However late we are, one round is as good as two.
+                due.rounds = due.rounds.max(1);
+            }
         }
         if self.refresh.is_some_and(|at| at <= now) {
             due.rounds = due.rounds.max(plan.refresh_repeat);
@@ -91,6 +130,8 @@ fn period(now: Instant, period: Duration) -> Option<Instant> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     fn at(seconds: u64) -> Instant {
@@ -123,13 +164,33 @@ mod tests {
     }
 
     #[test]
-    fn a_contest_brings_another_second_burst() {
+    fn a_contest_brings_single_rounds_and_another_second_burst() {
         let plan = AnnouncePlan { lower_priority_repeat: 3, ..AnnouncePlan::default() };
         let mut schedule = Schedule::after_first_burst(at(0), &plan);
         let _ = schedule.take_due(at(5), &plan);
         schedule.contested(at(20), &plan);
+        let mut rounds = Vec::new();
+        while let Some(at) = schedule.deadline() {
+            rounds.push((at.saturating_since(self::at(20)).as_millis(), schedule.take_due(at, &plan).rounds));
+        }
+        assert_eq!(rounds, [(50, 1), (200, 1), (1000, 1), (5000, 3)]);
+    }
+
+    #[test]
+    fn a_late_loop_sends_one_round_for_all_it_missed() {
+        let plan = AnnouncePlan::default();
+        let mut schedule = Schedule::default();
+        schedule.contested(at(20), &plan);
+        assert_eq!(schedule.take_due(at(23), &plan).rounds, 1);
         assert_eq!(schedule.deadline(), Some(at(25)));
-        assert_eq!(schedule.take_due(at(25), &plan).rounds, 3);
+    }
+
+    #[test]
+    fn who_wants_no_announcements_after_a_contest_gets_none() {
+        let plan = AnnouncePlan { lower_priority_repeat: 0, ..AnnouncePlan::default() };
+        let mut schedule = Schedule::default();
+        schedule.contested(at(20), &plan);
+        assert_eq!(schedule.deadline(), None);
     }
 
     #[test]
@@ -137,6 +198,7 @@ mod tests {
         let plan = AnnouncePlan { lower_priority_delay: Duration::ZERO, ..AnnouncePlan::default() };
         let mut schedule = Schedule::after_first_burst(at(0), &plan);
         schedule.contested(at(1), &plan);
+        let _ = schedule.take_due(at(2), &plan);
         assert_eq!(schedule.deadline(), Some(at(5)));
     }
 }

@@ -27,6 +27,7 @@
 mod backup;
 mod change;
 mod mastership;
+mod renewal;
 mod wire;
 
 use alloc::sync::Arc;
@@ -124,6 +125,8 @@ pub enum Wish {
     Advertise,
     /// Enter this state (with its sync group) and perform the effects of leaving the old one.
     Enter(State, Cause),
+    /// Take the addresses, which a preempted master has let go by now.
+    Take,
     /// Announce the addresses.
     Announce(Due),
     /// Another master of lower standing was heard: announce, and tell.
@@ -237,12 +240,10 @@ impl Instance {
             Machine::Init | Machine::Fault => None,
             Machine::Backup { waits_for_group: true, .. } => None,
             Machine::Backup { master_down_timer, .. } => Some(*master_down_timer),
-            Machine::Master(master) => Some(
-                master
-                    .announcements
-                    .deadline()
-                    .map_or(master.adver_timer, |announce| announce.min(master.adver_timer)),
-            ),
+            Machine::Master(master) => {
+                let others = [master.announcements.deadline(), master.takes_at];
+                others.into_iter().flatten().chain([master.adver_timer]).min()
+            }
         }
     }
 

@@ -356,9 +356,10 @@ fn f15_the_announcements_are_repeated_after_the_delay() {
     node.hear(advert().priority(50));
     node.forget();
     node.advance(ms(1999));
-    assert_eq!(node.announcements("192.0.2.1"), 0);
+    let single_rounds = node.announcements("192.0.2.1");
+    assert_eq!(single_rounds, 3);
     node.advance(ms(2));
-    assert_eq!(node.announcements("192.0.2.1"), 5);
+    assert_eq!(node.announcements("192.0.2.1"), single_rounds + 5);
 }
 
 #[test]

@@ -282,7 +282,11 @@ fn is_state_change(order: &Action) -> bool {
         Action::Notify(_) => true,
         Action::Tell(event) => matches!(
             event.reason,
-            Reason::StateChanged { .. } | Reason::TrackerChanged { .. } | Reason::Reloaded { .. }
+            Reason::StateChanged { .. }
+                | Reason::TrackerChanged { .. }
+                | Reason::LeaseArmed { .. }
+                | Reason::LeaseWithoutPeer
+                | Reason::Reloaded { .. }
         ),
         _ => false,
     }

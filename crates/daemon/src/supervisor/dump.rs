@@ -139,6 +139,8 @@ fn data(report: &Report) -> String {
         }
         let seconds = instance.master_advert_interval.as_secs_f64();
         let _ = writeln!(text, "   Advert interval = {seconds} sec");
+        let expired = instance.counters.leases_expired;
+        let _ = writeln!(text, "   VIP lease = {} (expired {expired} times)", instance.lease);
     }
     for group in &report.groups {
         let _ = writeln!(text, " VRRP Sync Group = {}, {}", group.name, group.state);
@@ -156,7 +158,7 @@ fn data(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mainstay_core::router::report::Counters;
+    use mainstay_core::router::report::{Counters, LeaseState};
     use mainstay_core::router::{Cause, State};
     use mainstay_core::time::{Duration, Instant};
 
@@ -175,6 +177,8 @@ mod tests {
             master_priority: 255,
             master_advert_interval: Duration::from_millis(100),
             last_advert: None,
+            lease: LeaseState::Armed,
+            holds_back: false,
             counters,
         };
         Report { instances: vec![instance], ..Report::default() }
@@ -197,7 +201,9 @@ mod tests {
 
     #[test]
     fn data_says_state_and_reason() {
-        assert!(data(&report()).contains("State = MASTER (owns the addresses (priority 255))"));
+        let text = data(&report());
+        assert!(text.contains("State = MASTER (owns the addresses (priority 255))"), "{text}");
+        assert!(text.contains("VIP lease = armed (expired 0 times)"), "{text}");
     }
 
     #[test]

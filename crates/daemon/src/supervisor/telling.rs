@@ -61,16 +61,20 @@ fn tracker(name: &str, up: bool, detail: &str) -> String {
 
 const fn level(reason: &Reason) -> Level {
     match reason {
+        Reason::StateChanged { cause: Cause::LeaseExpired { .. }, .. } => Level::WARN,
         Reason::StateChanged { .. }
         | Reason::PriorityChanged { .. }
         | Reason::TrackerChanged { .. }
         | Reason::Restored(_)
         | Reason::AlarmOver { .. }
+        | Reason::LeaseArmed { .. }
+        | Reason::LeaseWithoutPeer
         | Reason::Reloaded { .. } => Level::INFO,
         Reason::LowerPriorityAdvert { .. }
         | Reason::PacketsRejected { .. }
         | Reason::AlarmBegan { .. }
-        | Reason::LoopLate(_) => Level::WARN,
+        | Reason::LoopLate(_)
+        | Reason::LeaseRefused { .. } => Level::WARN,
         Reason::Refused { .. } => Level::ERROR,
     }
 }

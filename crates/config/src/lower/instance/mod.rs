@@ -12,7 +12,9 @@ use mainstay_core::router::plan::{InstancePlan, MismatchPolicy, Version, WantedS
 
 use super::notify::Notify;
 use super::trackers::{self, Placed};
-use super::{Lowering, announce, authentication, only_name, strict, sync_group, unicast, virtual_addresses};
+use super::{
+    Lowering, announce, authentication, lease, only_name, strict, sync_group, unicast, virtual_addresses,
+};
 use crate::tree::{Span, Statement, Word};
 
 /// Priority of who owns the addresses.
@@ -27,6 +29,7 @@ pub(crate) struct Draft {
     pub(crate) version: Option<(Version, Span)>,
     pub(crate) peers: unicast::Said,
     pub(crate) announce: announce::Said,
+    pub(crate) lease: lease::Said,
     pub(crate) accept_said: Option<Span>,
     pub(crate) no_accept_said: Option<Span>,
     pub(crate) preempt_delay: Option<(Duration, Span)>,
@@ -71,6 +74,7 @@ impl Draft {
             version: None,
             peers: unicast::Said::default(),
             announce: announce::Said::default(),
+            lease: lease::Said::default(),
             accept_said: None,
             no_accept_said: None,
             preempt_delay: None,
@@ -194,7 +198,7 @@ fn finish(lowering: &mut Lowering<'_>, mut draft: Draft) -> Option<InstancePlan>
         lowering.defaults.said_priority_changes.insert(name.clone());
     }
     let defaults = &lowering.defaults;
-    let plan = InstancePlan {
+    let mut plan = InstancePlan {
         name: name.clone(),
         vrid: vrid?,
         version,
@@ -243,6 +247,7 @@ fn finish(lowering: &mut Lowering<'_>, mut draft: Draft) -> Option<InstancePlan>
         receive_buffer: draft.receive_buffer,
         lease: None,
     };
+    plan.lease = draft.lease.settle(&mut lowering.report, lowering.defaults.lease, &plan);
     if let Some(commands) = draft.notify.finish(lowering) {
         lowering.model.instance_notify.insert(name, commands);
     }

@@ -20,6 +20,7 @@ pub(super) fn read(lowering: &mut Lowering<'_>, draft: &mut Draft, statement: &S
     if draft.peers.word(lowering, statement)
         || draft.notify.word(lowering, statement)
         || draft.announce.word(&mut lowering.report, statement, keyword, 0)
+        || draft.lease.word(&mut lowering.report, statement)
         || blocks(lowering, draft, statement)
         || flags(lowering, draft, statement)
     {

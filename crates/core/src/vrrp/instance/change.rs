@@ -31,13 +31,14 @@ impl Instance {
         self.cause = cause;
     }
 
-    /// Enters MASTER; the caller sends the advert and announces the first burst.
-    pub fn enter_master(&mut self, now: Instant, cause: Cause) {
+    /// Enters MASTER; the caller sends the advert. It also announces the first burst, unless there is a `pause` at the end
+    /// of which [`Wish::Take`](super::Wish::Take) says so.
+    pub fn enter_master(&mut self, now: Instant, cause: Cause, pause: Option<Duration>) {
         self.leave();
         self.owner_lowered = false;
         self.master_advert_interval = self.plan.advert_interval;
         self.counters.became_master += 1;
-        self.machine = Machine::Master(Mastership::begin(now, &self.plan));
+        self.machine = Machine::Master(Mastership::begin(now, &self.plan, pause));
         self.since = now;
         self.cause = cause;
     }

@@ -2,10 +2,11 @@
 
 use alloc::vec::Vec;
 
+use super::renewal::Renewal;
 use super::{Instance, LastHeard, Machine, Wish};
 use crate::router::plan::{InstancePlan, Preempt};
 use crate::router::reason::{Cause, State};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::vrrp::announce::{Due, Schedule};
 use crate::vrrp::election::{Heard, ToMaster, judge_as_master};
 use crate::vrrp::timers;
@@ -17,6 +18,9 @@ const ANSWERS_PER_INTERVAL: u8 = 8;
 #[derive(Debug, Clone)]
 pub(super) struct Mastership {
     pub(super) adver_timer: Instant,
+    pub(super) renewal: Renewal,
+    /// It holds back until then: a living master was preempted and must have let go before we answer.
+    pub(super) takes_at: Option<Instant>,
     pub(super) announcements: Schedule,
     pub(super) answers_left: u8,
     /// When the interval began in which those answers may be given.
@@ -33,11 +37,18 @@ pub(super) struct RivalOwner {
 }
 
 impl Mastership {
-    /// A mastership that begins at `now`: the first advert and the first burst of announcements have just gone out.
-    pub(super) fn begin(now: Instant, plan: &InstancePlan) -> Self {
+    /// A mastership that begins at `now` with an advert. With it goes the first burst of announcements, unless the
+    /// addresses are taken only after a `pause`.
+    pub(super) fn begin(now: Instant, plan: &InstancePlan, pause: Option<Duration>) -> Self {
+        let announcements = match pause {
+            Some(_) => Schedule::default(),
+            None => Schedule::after_first_burst(now, &plan.announce),
+        };
         Self {
             adver_timer: now + plan.advert_interval,
-            announcements: Schedule::after_first_burst(now, &plan.announce),
+            renewal: Renewal::begin(now),
+            takes_at: pause.map(|pause| now + pause),
+            announcements,
             answers_left: ANSWERS_PER_INTERVAL,
             answers_since: now,
             contest_announced: None,
@@ -68,6 +79,11 @@ impl Instance {
             master.answers_left = ANSWERS_PER_INTERVAL;
             master.answers_since = now;
             wishes.push(Wish::Advertise);
+        }
+        if master.takes_at.is_some_and(|at| at <= now) {
+            master.takes_at = None;
+            master.announcements.begin(now, &announce);
+            wishes.push(Wish::Take);
         }
         let due = master.announcements.take_due(now, &announce);
         if due != Due::default() {
@@ -161,11 +177,44 @@ impl Instance {
         }
     }
 
-    /// The kernel would not send an advert: try once more well before the next one is due.
-    pub fn retry_advert(&mut self, now: Instant) {
+    /// A master of the same group met another one: our announcements may be older than that one's.
+    pub fn announce_after_contest(&mut self, now: Instant) {
+        let plan = self.plan.announce;
+        if let Machine::Master(master) = &mut self.machine {
+            master.announcements.contested(now, &plan);
+        }
+    }
+
+    /// The kernel would not send an advert: it renewed no lease, and is tried once more well before the next one is due.
+    pub fn advert_refused(&mut self, now: Instant) {
         let soon = now + self.plan.advert_interval / 4;
         if let Machine::Master(master) = &mut self.machine {
+            master.renewal.refused();
             master.adver_timer = master.adver_timer.min(soon);
         }
+    }
+
+    /// When the last advert of this mastership left.
+    #[must_use]
+    pub const fn renewed(&self) -> Option<Instant> {
+        match &self.machine {
+            Machine::Master(master) => master.renewal.last(),
+            Machine::Init | Machine::Backup { .. } | Machine::Fault => None,
+        }
+    }
+
+    /// What a lease of this master counts from: its last advert, or its beginning while none has left.
+    #[must_use]
+    pub const fn lease_counts_from(&self) -> Option<Instant> {
+        match &self.machine {
+            Machine::Master(master) => Some(master.renewal.counts_from()),
+            Machine::Init | Machine::Backup { .. } | Machine::Fault => None,
+        }
+    }
+
+    /// Whether it is master and has not taken the addresses yet.
+    #[must_use]
+    pub const fn holds_back(&self) -> bool {
+        matches!(&self.machine, Machine::Master(master) if master.takes_at.is_some())
     }
 }

@@ -4,9 +4,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use super::Instance;
+use super::{Instance, Machine};
 use crate::router::action::Advert;
 use crate::router::plan::{Destination, InstancePlan};
+use crate::time::{Duration, Instant};
 use crate::vrrp::packet;
 
 /// Messages ready to be sent, one a destination; rebuilt when anything in them changes.
@@ -17,8 +18,23 @@ pub(super) struct Wire {
 }
 
 impl Instance {
-    /// The adverts of one turn, one a destination, with this priority; none without a source address.
-    pub fn adverts(&mut self, priority: u8) -> Vec<Advert> {
+    /// The adverts of one turn at `now`, one a destination, with our priority; none without a source address. With a
+    /// `lease` they must leave before it is over.
+    pub fn adverts(&mut self, now: Instant, lease: Option<Duration>) -> Vec<Advert> {
+        let not_after = lease.and_then(|length| Some(self.lease_counts_from()? + length));
+        let adverts = self.adverts_saying(self.priority(), not_after);
+        if let Machine::Master(master) = &mut self.machine {
+            master.renewal.advertised(now, adverts.len());
+        }
+        adverts
+    }
+
+    /// The adverts that say that we give up.
+    pub fn resignations(&mut self) -> Vec<Advert> {
+        self.adverts_saying(0, None)
+    }
+
+    fn adverts_saying(&mut self, priority: u8, not_after: Option<Instant>) -> Vec<Advert> {
         let Some(source) = self.source else { return Vec::new() };
         if self.wire.priority != Some(priority) {
             self.wire.messages =
@@ -43,7 +59,7 @@ impl Instance {
                 destination: *destination,
                 ttl,
                 payload: Arc::clone(payload),
-                not_after: None,
+                not_after,
             })
             .collect()
     }

@@ -1,0 +1,96 @@
+//! The VIP lease as the router sees it: whether it counts, and what becomes of a master whose lease is over.
+//!
+//! The kernel closes the gate of a master whose last advert is too old (see [`crate::lease`]). A master that comes back
+//! after that, however it was held up, has been replaced for all it knows: it is a backup before anything
+//! else, and judges what is waiting for it as one. [`Router::step`] sees to that in one place, for every input.
+
+use core::net::IpAddr;
+
+use super::action::Actions;
+use super::reason::{Cause, Reason, State};
+use super::report::LeaseState;
+use super::{Router, gates};
+use crate::time::{Duration, Instant};
+
+/// How long a router that preempts a living master waits between its first advert and taking the addresses.
+///
+/// The other one hears the advert, yields and closes its gate: a wake-up of its loop (which naps for a millisecond when
+/// busy) and one short system call, two milliseconds on a slow machine. Five times that, during which nobody answers,
+/// costs a client less than two that answer.
+const PREEMPTION_PAUSE: Duration = Duration::from_millis(10);
+
+/// Never more than this part of an advert interval: at 10 ms peers wait 30 ms, and all is to be done by then.
+const PART_OF_INTERVAL: u32 = 4;
+
+impl Router {
+    /// Every master whose lease is over gives up. Called before any fact is judged.
+    pub(super) fn expire_leases(&mut self, now: Instant, actions: &mut Actions) {
+        while let Some(id) = self.lease_ends.take_due(now) {
+            if self.lease_end(id).is_some_and(|end| end <= now) {
+                let counted_from = self.instances[id].lease_counts_from().unwrap_or(now);
+                self.instances[id].counters.leases_expired += 1;
+                let cause = Cause::LeaseExpired { age: now.saturating_since(counted_from) };
+                self.enter(now, id, State::Backup, cause, actions);
+            }
+            self.hint(id);
+        }
+    }
+
+    /// How long an advert of this instance keeps its gate open, if its lease counts.
+    pub(super) fn lease_in_force(&self, id: usize) -> Option<Duration> {
+        match self.lease_state(id) {
+            LeaseState::Armed => self.instances[id].plan.lease.map(|lease| lease.length),
+            LeaseState::Off | LeaseState::NoPeer => None,
+        }
+    }
+
+    pub(super) fn lease_state(&self, id: usize) -> LeaseState {
+        let instance = &self.instances[id];
+        match instance.plan.lease {
+            Some(_) if self.gates.are_refused() => LeaseState::Off,
+            Some(lease) if lease.only_if_peer_seen && !instance.peers.any_living() => LeaseState::NoPeer,
+            Some(_) => LeaseState::Armed,
+            None => LeaseState::Off,
+        }
+    }
+
+    /// When this master has to have given up, unless another advert leaves before.
+    pub(super) fn lease_end(&self, id: usize) -> Option<Instant> {
+        Some(self.instances[id].lease_counts_from()? + self.lease_in_force(id)?)
+    }
+
+    /// How long this router holds back after having preempted a living master. Nobody is to let go after silence, and
+    /// one that resigned has let go.
+    pub(super) fn preemption_pause(&self, id: usize, cause: &Cause) -> Option<Duration> {
+        let plan = &self.instances[id].plan;
+        // An owner that starts does not ask whether there is a master.
+        let preempts = matches!(cause, Cause::Preempted { .. } | Cause::Owner);
+        let counts = self.lease_state(id) != LeaseState::Off;
+        (preempts && counts).then(|| PREEMPTION_PAUSE.min(plan.advert_interval / PART_OF_INTERVAL))
+    }
+
+    /// An advert of another router was accepted: it is alive, or leaves. A lease may count from now on, or no more.
+    pub(super) fn peer_heard(
+        &mut self,
+        now: Instant,
+        id: usize,
+        source: IpAddr,
+        priority: u8,
+        actions: &mut Actions,
+    ) {
+        let before = self.lease_state(id);
+        self.instances[id].peers.heard(source, priority);
+        let after = self.lease_state(id);
+        if before == after {
+            return;
+        }
+        let reason = match after {
+            LeaseState::Armed => Reason::LeaseArmed { peer: source },
+            LeaseState::NoPeer | LeaseState::Off => Reason::LeaseWithoutPeer,
+        };
+        let subject = self.subject(id);
+        self.tell(now, subject, reason, actions);
+        self.gates.look_at(now + gates::GATHERING);
+        self.hint(id);
+    }
+}
