@@ -105,7 +105,7 @@ impl Router {
             return;
         }
         let keeps = |gate: &Gate| wanted.binary_search_by_key(&gate.id, |wanted| wanted.id).is_ok();
-        let none_goes = before.is_none_or(|before| before.iter().all(keeps));
+        let none_goes = self.phase != Phase::Finished && before.is_none_or(|before| before.iter().all(keeps));
         let place = match actions.last() {
             _ if none_goes => begin,
             Some(Action::Finished) => actions.len() - 1,

@@ -390,6 +390,7 @@ impl Router {
     /// Hands over politely and ends.
     pub(super) fn shut_down(&mut self, now: Instant, actions: &mut Actions) {
         self.phase = Phase::Finished;
+        self.gates.touch();
         for id in 0..self.instances.len() {
             let before = self.instances[id].state();
             self.step_instance(now, id, Fact::Ending(Cause::Shutdown), actions);

@@ -291,6 +291,15 @@ impl Node {
         adverts.collect()
     }
 
+    /// The gates last ordered, if any were since the test last looked.
+    pub fn gates(&self) -> Option<&[Gate]> {
+        let gates = self.new_orders().iter().filter_map(|(_, action)| match action {
+            Action::SetGates(gates) => Some(&**gates),
+            _ => None,
+        });
+        gates.last()
+    }
+
     pub fn announcements(&self, address: &str) -> usize {
         let is_of =
             |action: &Action| matches!(action, Action::Announce { address: of, .. } if *of == ip(address));

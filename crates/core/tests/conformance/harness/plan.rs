@@ -8,8 +8,8 @@ use mainstay_core::address::{
 };
 use mainstay_core::router::RouterPlan;
 use mainstay_core::router::plan::{
-    AnnouncePlan, Destination, FilePlan, InstancePlan, ProcessPlan, ScriptPlan, SyncGroupPlan, Tracker,
-    TrackerTarget, UnicastPeer,
+    AnnouncePlan, Destination, FilePlan, InstancePlan, LeasePlan, ProcessPlan, ScriptPlan, SyncGroupPlan,
+    Tracker, TrackerTarget, UnicastPeer,
 };
 
 use super::*;
@@ -228,6 +228,18 @@ impl Instance {
     pub fn announcing_once(mut self) -> Self {
         self.0.announce.delay = Duration::ZERO;
         self.0.announce.lower_priority_delay = Duration::ZERO;
+        self
+    }
+
+    /// A VIP lease of this length that counts once a peer is known.
+    pub fn leased(mut self, length: Duration) -> Self {
+        self.0.lease = Some(LeasePlan { length, only_if_peer_seen: true });
+        self
+    }
+
+    /// A VIP lease of this length that always counts.
+    pub fn always_leased(mut self, length: Duration) -> Self {
+        self.0.lease = Some(LeasePlan { length, only_if_peer_seen: false });
         self
     }
 
