@@ -5,9 +5,10 @@
 //! [`router::Router`] and performs what it orders; the simulator does the same with a modelled world.
 //!
 //! Read in this order: [`time`] and [`address`] (the vocabulary), [`vrrp`] (packets, timers, election of one virtual
-//! router), [`track`] (what may lower a priority), [`lease`] (what the kernel does for a
-//! router that has died), [`router`] (all instances of one node, and its contract), [`ipvs`] (the kernel's load
-//! balancer in plain values), [`director`] (virtual servers, and who is fit to serve them).
+//! router), [`track`] (what may lower a priority), [`heartbeat`] (what Mainstay nodes tell each other beside the
+//! adverts), [`lease`] (what the kernel does for a router that has died), [`router`] (all instances of one node, and
+//! its contract), [`ipvs`] (the kernel's load balancer in plain values), [`director`] (virtual servers, and who is fit
+//! to serve them).
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -15,6 +16,7 @@ extern crate alloc;
 
 pub mod address;
 pub mod director;
+pub mod heartbeat;
 pub mod ipvs;
 pub mod lease;
 pub mod router;

@@ -20,6 +20,8 @@ use crate::time::Instant;
 pub enum Action {
     /// Send a VRRP message.
     SendAdvert(Advert),
+    /// Send a heartbeat; behind the adverts ordered with it, ahead of everything else.
+    SendHeartbeat(Datagram),
     /// Add an address; one that exists already is adopted.
     AddAddress(Arc<InterfaceAddress>),
     /// Remove an address; one that is gone already is no error.
@@ -80,6 +82,23 @@ pub struct Advert {
     pub not_after: Option<Instant>,
 }
 
+/// A heartbeat to be sent as a UDP datagram, with TTL or hop limit 255.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Datagram {
+    /// Which leg it takes, for [`Input::HeartbeatRefused`](super::Input::HeartbeatRefused).
+    pub leg: u32,
+    /// Output link; `None` leaves it to the routing table.
+    pub link: Option<LinkIndex>,
+    /// IP source.
+    pub source: IpAddr,
+    /// IP destination: group or peer.
+    pub destination: IpAddr,
+    /// UDP port, of the source and of the destination.
+    pub port: u16,
+    /// What it says.
+    pub payload: Arc<[u8]>,
+}
+
 /// One socket pair the router needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Socket {
@@ -87,6 +106,17 @@ pub struct Socket {
     pub link: Option<LinkIndex>,
     /// What it listens to.
     pub listen: Listen,
+    /// What it listens for.
+    pub carries: Carries,
+}
+
+/// What arrives on a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Carries {
+    /// VRRP messages: [`Input::PacketReceived`](super::Input::PacketReceived).
+    Adverts,
+    /// UDP datagrams to this port: [`Input::HeartbeatReceived`](super::Input::HeartbeatReceived).
+    Heartbeats(u16),
 }
 
 /// What a receiving socket is bound to.

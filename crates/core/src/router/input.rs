@@ -19,6 +19,8 @@ pub enum Input<'a> {
     Tick,
     /// A VRRP message arrived on a socket.
     PacketReceived(Packet<'a>),
+    /// A heartbeat arrived on a socket.
+    HeartbeatReceived(Packet<'a>),
     /// All links and addresses the kernel has: at start and after events were lost (`ENOBUFS`).
     KernelListed {
         /// Every link.
@@ -76,6 +78,13 @@ pub enum Input<'a> {
         /// Errno.
         errno: i32,
     },
+    /// The kernel would not send a heartbeat.
+    HeartbeatRefused {
+        /// Which leg it was for.
+        leg: u32,
+        /// Errno.
+        errno: i32,
+    },
     /// A socket of [`Router::wanted_sockets`](super::Router::wanted_sockets) is being opened, is open, or could not be
     /// opened. A performer that opens sockets at once need not say so.
     SocketBecame {
@@ -122,7 +131,7 @@ pub enum Listening {
     Refused(i32),
 }
 
-/// A received VRRP message, after the IP header.
+/// A received VRRP message, after the IP header, or the payload of a heartbeat's datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packet<'a> {
     /// Link it came in on.
@@ -133,7 +142,7 @@ pub struct Packet<'a> {
     pub destination: IpAddr,
     /// TTL or hop limit as received.
     pub ttl: u8,
-    /// VRRP message, any length, untrusted.
+    /// VRRP message or heartbeat, any length, untrusted.
     pub payload: &'a [u8],
 }
 

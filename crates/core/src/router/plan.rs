@@ -6,7 +6,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::num::NonZeroU8;
 
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,8 @@ pub struct RouterPlan {
     pub announce_limits: Vec<AnnounceLimit>,
     /// Link state debounce.
     pub link_delays: Vec<LinkDelay>,
+    /// What is told to the peers beside the adverts.
+    pub heartbeats: HeartbeatPlan,
 }
 
 /// Settings of the node that are not copied into every instance.
@@ -62,6 +64,63 @@ pub struct Settings {
     pub na_interval: Duration,
     /// `--dont-release-vrrp` (`-V`): leave addresses, routes and rules in place at the end.
     pub keep_addresses_on_exit: bool,
+}
+
+/// Heartbeats between Mainstay nodes ([`crate::heartbeat`]).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeartbeatPlan {
+    /// `@mainstay peer_view`: heartbeats beside the adverts, on the links and to the peers of the instances.
+    pub peer_view: bool,
+    /// `@mainstay heartbeat_port`.
+    pub port: u16,
+    /// `@mainstay heartbeat_key`, as bytes; empty is none.
+    pub key: Vec<u8>,
+    /// `@mainstay heartbeat_path`: further paths, in the order of the file.
+    pub paths: Vec<PathPlan>,
+}
+
+impl Default for HeartbeatPlan {
+    /// No heartbeats at all.
+    fn default() -> Self {
+        Self { peer_view: false, port: crate::heartbeat::PORT, key: Vec::new(), paths: Vec::new() }
+    }
+}
+
+impl core::fmt::Debug for HeartbeatPlan {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter
+            .debug_struct("HeartbeatPlan")
+            .field("peer_view", &self.peer_view)
+            .field("port", &self.port)
+            .field("key", if self.key.is_empty() { &"none" } else { &"****" })
+            .field("paths", &self.paths)
+            .finish()
+    }
+}
+
+/// A further path to the peers: what the adverts say is said there too, and promotion needs silence on every path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathPlan {
+    /// The link it goes through.
+    pub link: String,
+    /// To whom.
+    pub destination: PathDestination,
+    /// The instance it is for; `None` is all.
+    pub instance: Option<String>,
+}
+
+/// To whom the heartbeats of a path go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PathDestination {
+    /// The group of the family the link has an address of, IPv4 before IPv6.
+    Groups {
+        /// IPv4 group.
+        v4: Ipv4Addr,
+        /// IPv6 group.
+        v6: Ipv6Addr,
+    },
+    /// One peer.
+    Peer(IpAddr),
 }
 
 /// VRRP protocol version.
