@@ -39,7 +39,8 @@ impl World {
                         self.later(after, Event::Leave(id, life, Box::new(advert)));
                     }
                 }
-                Action::SocketsChanged => {}
+                // The plans of scenarios ask for no heartbeats.
+                Action::SocketsChanged | Action::SendHeartbeat(_) => {}
                 Action::RunScript(_) => {
                     let good = self.nodes[id].script_fails == 0;
                     let life = self.nodes[id].life;

@@ -29,6 +29,13 @@ impl SocketName {
         Self { bytes, length }
     }
 
+    /// The same with a UDP port.
+    pub fn ip_with_port(address: IpAddr, scope: u32, port: u16) -> Self {
+        let mut name = Self::ip(address, scope);
+        name.bytes[2..4].copy_from_slice(&port.to_be_bytes());
+        name
+    }
+
     /// An Ethernet destination on a link.
     pub fn link(index: u32, protocol: u16, hardware: [u8; 6]) -> Self {
         let mut bytes = [0; 28];

@@ -43,8 +43,9 @@ use crate::router::reason::State;
 use crate::time::Duration;
 use crate::vrrp::timers::centiseconds;
 
-/// Bytes of a datagram at most: it fits a tunnel's MTU without fragments.
-pub const LONGEST: usize = 1400;
+/// Bytes of a datagram at most: with IPv6 and UDP headers it fits 1280 bytes, which every link carries (RFC 8200
+/// section 5), so heartbeats need no fragments.
+pub const LONGEST: usize = 1232;
 
 /// Hearings an entry can hold; those beyond are left out.
 pub const MOST_HEARINGS: usize = 16;

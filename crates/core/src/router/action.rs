@@ -93,7 +93,7 @@ pub struct Datagram {
     pub source: IpAddr,
     /// IP destination: group or peer.
     pub destination: IpAddr,
-    /// UDP port, of the source and of the destination.
+    /// UDP port of the destination.
     pub port: u16,
     /// What it says.
     pub payload: Arc<[u8]>,

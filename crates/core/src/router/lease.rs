@@ -7,6 +7,7 @@
 use core::net::IpAddr;
 
 use super::action::Actions;
+use super::peers::Told;
 use super::reason::{Cause, Reason, State};
 use super::report::LeaseState;
 use super::{Router, gates};
@@ -79,13 +80,49 @@ impl Router {
         actions: &mut Actions,
     ) {
         let before = self.lease_state(id);
-        self.instances[id].peers.heard(source, priority);
+        self.instances[id].peers.heard(now, source, priority);
+        self.peers_changed(now, id, before, source, actions);
+    }
+
+    /// A heartbeat told of another router: the same. False if what it says is old.
+    pub(super) fn peer_told(
+        &mut self,
+        now: Instant,
+        id: usize,
+        (source, path): (IpAddr, u8),
+        told: Told,
+        actions: &mut Actions,
+    ) -> bool {
+        let before = self.lease_state(id);
+        let is_news = self.instances[id].peers.told(source, path, told);
+        self.peers_changed(now, id, before, source, actions);
+        is_news
+    }
+
+    /// Routers whose heartbeats have ended are gone.
+    pub(super) fn forget_silent_peers(&mut self, now: Instant, actions: &mut Actions) {
+        for id in 0..self.instances.len() {
+            let before = self.lease_state(id);
+            if let Some(last) = self.instances[id].peers.take_silent(now) {
+                self.peers_changed(now, id, before, last, actions);
+            }
+        }
+    }
+
+    fn peers_changed(
+        &mut self,
+        now: Instant,
+        id: usize,
+        before: LeaseState,
+        peer: IpAddr,
+        actions: &mut Actions,
+    ) {
         let after = self.lease_state(id);
         if before == after {
             return;
         }
         let reason = match after {
-            LeaseState::Armed => Reason::LeaseArmed { peer: source },
+            LeaseState::Armed => Reason::LeaseArmed { peer },
             LeaseState::NoPeer | LeaseState::Off => Reason::LeaseWithoutPeer,
         };
         let subject = self.subject(id);

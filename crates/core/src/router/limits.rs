@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use crate::heartbeat::HeartbeatRejection;
 use crate::time::{Duration, Instant};
 use crate::vrrp::packet::Rejection;
 
@@ -18,6 +19,8 @@ const MOST_KEYS: usize = 64;
 pub enum Noise {
     /// A packet was rejected.
     Rejected(Rejection),
+    /// A heartbeat was not believed.
+    Heartbeat(HeartbeatRejection),
     /// A master of lower priority was heard.
     LowerPriority,
     /// The kernel would not send an advert.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::Router;
-use super::action::{Action, Actions, Listen, Socket, Subject};
+use super::action::{Action, Actions, Carries, Listen, Socket, Subject};
 use super::input::{Link, Listening};
 use super::limits::{Key, Noise};
 use super::plan::{Destination, TrackerTarget};
@@ -220,6 +220,7 @@ impl Router {
         if !was_deaf {
             return;
         }
+        self.legs.opened(&socket);
         let users: Vec<usize> =
             (0..self.instances.len()).filter(|id| socket_of(&self.instances[*id]) == Some(socket)).collect();
         for id in &users {
@@ -253,7 +254,9 @@ impl Router {
             });
             instance.set_source(source);
         }
+        self.resolve_legs();
         let mut sockets: Vec<Socket> = self.instances.iter().filter_map(socket_of).collect();
+        sockets.extend(self.legs.sockets());
         sockets.sort_unstable();
         sockets.dedup();
         if sockets != self.sockets {
@@ -273,5 +276,5 @@ fn socket_of(instance: &crate::vrrp::Instance) -> Option<Socket> {
         Destination::Multicast(group) => Listen::Group(*group),
         Destination::Unicast { .. } => Listen::Address(source),
     };
-    Some(Socket { link: instance.link, listen })
+    Some(Socket { link: instance.link, listen, carries: Carries::Adverts })
 }

@@ -22,10 +22,12 @@ mod announcer;
 mod deadlines;
 mod entries;
 mod gates;
+mod heartbeats;
 mod holdings;
 pub mod input;
 mod kernel;
 mod lease;
+mod legs;
 mod limits;
 mod links;
 pub mod peers;
@@ -41,7 +43,8 @@ mod trackers;
 mod transition;
 
 pub use action::{
-    Action, Actions, Advert, Event, Listen, Notification, NotifyObject, NotifyState, Socket, Subject,
+    Action, Actions, Advert, Carries, Datagram, Event, Listen, Notification, NotifyObject, NotifyState,
+    Socket, Subject,
 };
 pub use alarm::{Alarm, Mac};
 pub use input::{Input, Link, Listening, Packet, ScriptOutcome};
@@ -61,9 +64,11 @@ use self::entries::Refusal;
 use self::gates::Gates;
 use self::holdings::{Entries, Holdings};
 use self::kernel::Kernel;
+use self::legs::Legs;
 use self::limits::{Key, Limits, Noise};
 use self::plan::{Settings, SyncGroupPlan, TrackGroupPlan};
 use crate::address::Family;
+use crate::heartbeat::BootId;
 use crate::time::{Duration, Instant};
 use crate::track::{Process, Script};
 use crate::vrrp::Instance;
@@ -94,6 +99,8 @@ pub struct Router {
     /// What is being put back after somebody removed it, in the words of [`entries`].
     restoring: BTreeSet<String>,
     kernel: Kernel,
+    /// The ways heartbeats take.
+    legs: Legs,
     holdings: Holdings,
     announcer: Announcer,
     limits: Limits,
@@ -169,6 +176,7 @@ impl Router {
             refusals: BTreeMap::new(),
             restoring: BTreeSet::new(),
             kernel: Kernel::default(),
+            legs: Legs::new(now, plan.heartbeats.clone()),
             holdings: Holdings::default(),
             announcer: Announcer::default(),
             limits: Limits::default(),
@@ -187,8 +195,16 @@ impl Router {
         router
     }
 
+    /// Gives it the id of this life, which its heartbeats carry. Two routers without one do not believe each other's.
+    #[must_use]
+    pub fn with_boot_id(mut self, boot: BootId) -> Self {
+        self.legs.boot = boot;
+        self
+    }
+
     /// Takes in one fact and appends the orders that follow from it.
     pub fn step(&mut self, now: Instant, input: Input<'_>, actions: &mut Actions) {
+        self.legs.now = now;
         let begin = actions.len();
         // Before anything is judged: who was held up for too long is master no more.
         self.expire_leases(now, actions);
@@ -222,6 +238,7 @@ impl Router {
                 Phase::New,
                 Input::Tick
                 | Input::PacketReceived(_)
+                | Input::HeartbeatReceived(_)
                 | Input::LinkChanged(_)
                 | Input::LinkRemoved(_)
                 | Input::AddressAdded(..)
@@ -233,12 +250,16 @@ impl Router {
                 | Input::RuleRefused { .. }
                 | Input::AdvertRefused { .. }
                 | Input::GatesRefused { .. }
+                | Input::HeartbeatRefused { .. }
                 | Input::SocketBecame { .. }
                 | Input::ScriptFinished { .. }
                 | Input::ProcessesCounted { .. },
             )
             | (Phase::Leaving | Phase::Finished, _) => {}
-            (Phase::Running, input) => self.step_running(now, input, actions),
+            (Phase::Running, input) => {
+                self.step_running(now, input, actions);
+                self.say_heartbeats(now, false, actions);
+            }
         }
     }
 
@@ -246,6 +267,7 @@ impl Router {
         match input {
             Input::Tick => self.tick(now, actions),
             Input::PacketReceived(packet) => self.receive(now, &packet, actions),
+            Input::HeartbeatReceived(packet) => self.receive_heartbeat(now, &packet, actions),
             Input::KernelListed { links, addresses } => self.resynchronise(now, links, addresses, actions),
             Input::LinkChanged(link) => self.link_changed(now, link, actions),
             Input::LinkRemoved(index) => self.link_removed(now, index, actions),
@@ -258,6 +280,7 @@ impl Router {
             Input::RuleRefused { rule, errno } => self.rule_refused(now, &rule, errno, actions),
             Input::AdvertRefused { instance, errno } => self.advert_refused(now, &instance, errno, actions),
             Input::GatesRefused { errno } => self.gates_refused(now, errno, actions),
+            Input::HeartbeatRefused { leg, errno } => self.heartbeat_refused(now, leg, errno, actions),
             Input::SocketBecame { socket, listening } => self.socket_became(now, socket, listening, actions),
             Input::ScriptFinished { script, outcome } => {
                 self.script_finished(now, &script, &outcome, actions)
@@ -290,6 +313,7 @@ impl Router {
             self.gates.deadline(),
             self.limits.deadline(),
             self.alarms.deadline(),
+            self.heartbeat_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -309,6 +333,7 @@ impl Router {
             }
             self.hint(id);
         }
+        self.take_heartbeat_turns(now, actions);
         self.believe_links(now, actions);
         self.believe_processes(now, actions);
         self.retry_refused(now, actions);
@@ -376,7 +401,7 @@ impl Router {
         Subject::Instance(self.instances[id].plan.name.clone())
     }
 
-    /// The sockets adverts are received on, sorted.
+    /// The sockets adverts and heartbeats are received on, sorted.
     #[must_use]
     pub fn wanted_sockets(&self) -> Vec<Socket> {
         self.sockets.clone()

@@ -13,7 +13,7 @@ use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::reason::State;
-use crate::heartbeat::{Hearing, SILENCE};
+use crate::heartbeat::{BootId, Hearing, SILENCE};
 use crate::time::{Duration, Instant};
 
 /// As many are told apart; packets of further ones change nothing.
@@ -36,6 +36,8 @@ pub struct Peer {
     pub advert: Option<Instant>,
     /// What it said of itself in its last heartbeat.
     pub told: Option<Told>,
+    /// Its heartbeats have ended without a word.
+    pub silent: bool,
     /// When it was last heard by heartbeat on each path; 0 is the link of the adverts, others count the plan's paths.
     pub paths: BTreeMap<u8, Instant>,
 }
@@ -45,6 +47,8 @@ pub struct Peer {
 pub struct Told {
     /// When we heard it.
     pub at: Instant,
+    /// Which life of it.
+    pub boot: BootId,
     /// Its own count of moments at which it spoke: of two statements the one of the greater turn is newer.
     pub turn: u64,
     /// Its state.
@@ -57,6 +61,8 @@ pub struct Told {
     pub heard_us: Option<Instant>,
     /// Whether it hears a third router of this virtual router.
     pub hears_others: bool,
+    /// It has ended: this was its last word.
+    pub leaving: bool,
 }
 
 /// What a router that we hear says about hearing us.
@@ -75,13 +81,17 @@ pub enum Hears {
 }
 
 impl Hears {
-    /// Whether it says, in news fresh enough to be believed, that it hears nothing of us.
+    /// Whether it says, in news fresh enough to be believed, that it hears nothing of us; since this moment, if we know
+    /// of one at which it did not.
     #[must_use]
-    pub fn is_deaf_to_us(self, now: Instant) -> bool {
+    pub fn is_deaf_to_us(self, now: Instant, unheard_since: Option<Instant>) -> bool {
         match self {
             Self::Unknown => false,
             Self::Told { at, us } => {
-                now < at + SILENCE && us.is_none_or(|heard| at.saturating_since(heard) >= SILENCE)
+                let deaf = |heard: Instant| {
+                    at.saturating_since(heard) >= SILENCE || unheard_since.is_some_and(|since| heard < since)
+                };
+                now < at + SILENCE && us.is_none_or(deaf)
             }
         }
     }
@@ -98,13 +108,16 @@ impl Hears {
 }
 
 impl Peer {
-    fn is_living(&self, now: Instant) -> bool {
-        match self.told {
-            Some(told) if now < told.at + SILENCE => true,
-            // It has stopped speaking to us in this way, but goes on advertising.
-            Some(told) => self.advert.is_some_and(|advert| advert >= told.at + SILENCE),
-            None => self.advert.is_some(),
-        }
+    /// When it was last heard on each path, by adverts or heartbeats.
+    pub fn heard(&self) -> impl Iterator<Item = (u8, Instant)> + '_ {
+        let main = self.paths.get(&0).copied().max(self.advert);
+        let further = self.paths.iter().filter(|(path, _)| **path > 0);
+        main.map(|at| (0, at)).into_iter().chain(further.map(|(path, at)| (*path, *at)))
+    }
+
+    fn is_living(&self) -> bool {
+        let speaks = self.told.is_some_and(|told| !told.leaving) && !self.silent;
+        speaks || self.advert.is_some()
     }
 }
 
@@ -119,13 +132,21 @@ impl Peers {
     }
 
     /// A heartbeat told about another router. False if it is older than what is known already.
+    ///
+    /// The last word of one that ends is remembered, because an earlier one may still be on a longer way.
     pub fn told(&mut self, source: IpAddr, path: u8, told: Told) -> bool {
         let Some(peer) = self.peer(source) else { return false };
-        let _ = peer.paths.insert(path, told.at);
-        if peer.told.is_some_and(|known| known.turn > told.turn) {
+        if peer.told.is_some_and(|known| (known.boot, known.turn) > (told.boot, told.turn)) {
             return false;
         }
         peer.told = Some(told);
+        peer.silent = false;
+        if told.leaving {
+            peer.advert = None;
+            peer.paths.clear();
+        } else {
+            let _ = peer.paths.insert(path, told.at);
+        }
         true
     }
 
@@ -139,12 +160,11 @@ impl Peers {
         }
     }
 
-    /// It has said that it ends, or it begins a new life of which nothing is known yet.
-    pub fn left(&mut self, source: IpAddr) {
-        let _ = self.others.remove(&source);
-    }
-
     fn peer(&mut self, source: IpAddr) -> Option<&mut Peer> {
+        if self.others.len() >= MOST && !self.others.contains_key(&source) {
+            let ended = |peer: &Peer| peer.advert.is_none() && peer.told.is_some_and(|told| told.leaving);
+            self.others.retain(|_, peer| !ended(peer));
+        }
         if self.others.len() >= MOST && !self.others.contains_key(&source) {
             return None;
         }
@@ -175,23 +195,38 @@ impl Peers {
         self.others.iter().map(|(source, peer)| (*source, peer))
     }
 
+    /// Forgets those whose heartbeats have ended; returns one of them. One whose adverts go on is a plain router from now
+    /// on.
+    pub fn take_silent(&mut self, now: Instant) -> Option<IpAddr> {
+        let mut found = None;
+        for (source, peer) in &mut self.others {
+            let spoke = peer.told.filter(|told| !told.leaving && !peer.silent);
+            if spoke.is_some_and(|told| now >= told.at + SILENCE) {
+                peer.silent = true;
+                peer.advert = peer.advert.filter(|advert| now < *advert + SILENCE);
+                found = Some(*source);
+            }
+        }
+        found
+    }
+
     /// Whether there is anybody who could take over from us.
     #[must_use]
-    pub fn any_living(&self, now: Instant) -> bool {
-        self.living(now).next().is_some()
+    pub fn any_living(&self) -> bool {
+        self.living().next().is_some()
     }
 
     /// Who is known to be alive, sorted.
-    pub fn living(&self, now: Instant) -> impl Iterator<Item = IpAddr> + '_ {
-        self.others.iter().filter(move |(_, peer)| peer.is_living(now)).map(|(source, _)| *source)
+    pub fn living(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.others.iter().filter(|(_, peer)| peer.is_living()).map(|(source, _)| *source)
     }
 
     /// What a router says about hearing us.
     #[must_use]
     pub fn hears(&self, source: IpAddr) -> Hears {
         match self.others.get(&source).and_then(|peer| peer.told) {
-            Some(told) => Hears::Told { at: told.at, us: told.heard_us },
-            None => Hears::Unknown,
+            Some(told) if !told.leaving => Hears::Told { at: told.at, us: told.heard_us },
+            Some(_) | None => Hears::Unknown,
         }
     }
 
@@ -202,8 +237,8 @@ impl Peers {
     #[must_use]
     pub fn are_only(&self, now: Instant, source: IpAddr) -> bool {
         let told = self.others.get(&source).and_then(|peer| peer.told);
-        told.is_some_and(|told| now < told.at + SILENCE && !told.hears_others)
-            && self.living(now).all(|living| living == source)
+        told.is_some_and(|told| now < told.at + SILENCE && !told.hears_others && !told.leaving)
+            && self.living().all(|living| living == source)
     }
 
     /// What is told to the others: whom we heard when, on which path.
@@ -211,10 +246,7 @@ impl Peers {
     pub fn hearings(&self, now: Instant) -> Vec<Hearing> {
         let mut hearings = Vec::new();
         for (source, peer) in &self.others {
-            let main = peer.paths.get(&0).copied().max(peer.advert);
-            let further = peer.paths.iter().filter(|(path, _)| **path > 0);
-            let heard = main.map(|at| (0, at)).into_iter().chain(further.map(|(path, at)| (*path, *at)));
-            hearings.extend(heard.filter_map(|(path, at)| {
+            hearings.extend(peer.heard().filter_map(|(path, at)| {
                 let age = now.saturating_since(at);
                 (age < WORTH_TELLING).then_some(Hearing { source: *source, path, age })
             }));
@@ -239,22 +271,24 @@ mod tests {
         Told {
             at: at(milliseconds),
             turn: milliseconds,
+            boot: BootId::default(),
             state: State::Backup,
             priority: 100,
             gated: true,
             heard_us: None,
             hears_others: false,
+            leaving: false,
         }
     }
 
     #[test]
     fn a_plain_router_is_known_from_its_first_advert_until_it_says_that_it_leaves() {
         let mut peers = Peers::default();
-        assert!(!peers.any_living(at(0)));
+        assert!(!peers.any_living());
         peers.heard(at(0), address(1), 100);
-        assert!(peers.living(at(1_000_000_000)).eq([address(1)]));
+        assert!(peers.living().eq([address(1)]));
         peers.heard(at(0), address(1), 0);
-        assert!(!peers.any_living(at(0)));
+        assert!(!peers.any_living());
     }
 
     #[test]
@@ -271,18 +305,27 @@ mod tests {
         peers.heard(at(0), address(1), 100);
         peers.heard(at(0), address(2), 100);
         peers.heard(at(0), address(1), 0);
-        assert!(peers.living(at(0)).eq([address(2)]));
+        assert!(peers.living().eq([address(2)]));
     }
 
     #[test]
     fn a_backup_that_never_was_master_is_known_by_its_heartbeats_until_they_end() {
         let mut peers = Peers::default();
         assert!(peers.told(address(1), 0, told(1000)));
-        assert!(peers.any_living(at(4499)));
-        assert!(!peers.any_living(at(4500)));
+        assert_eq!(peers.take_silent(at(4499)), None);
+        assert!(peers.any_living());
+        assert_eq!(peers.take_silent(at(4500)), Some(address(1)));
+        assert!(!peers.any_living());
+        assert_eq!(peers.take_silent(at(4501)), None, "only once");
         assert!(peers.told(address(1), 0, told(9000)));
-        peers.left(address(1));
-        assert!(!peers.any_living(at(9000)));
+        let last_word = Told { leaving: true, ..told(9100) };
+        assert!(peers.told(address(1), 0, last_word));
+        assert!(!peers.any_living());
+        assert!(
+            !peers.told(address(1), 1, Told { at: at(9101), ..told(9000) }),
+            "an earlier word on a longer way"
+        );
+        assert!(!peers.any_living());
     }
 
     #[test]
@@ -291,18 +334,20 @@ mod tests {
         peers.heard(at(0), address(1), 100);
         assert!(peers.told(address(1), 0, told(0)));
         peers.heard(at(1), address(1), 0);
-        assert!(peers.any_living(at(2)));
-        assert!(!peers.any_living(at(3500)), "its last advert does not make it a plain router");
+        assert!(peers.any_living());
+        assert_eq!(peers.take_silent(at(3500)), Some(address(1)));
+        assert!(!peers.any_living(), "its last advert does not make it a plain router");
     }
 
     #[test]
     fn one_whose_heartbeats_end_while_its_adverts_go_on_is_a_plain_router() {
         let mut peers = Peers::default();
         assert!(peers.told(address(1), 0, told(0)));
-        peers.heard(at(900), address(1), 100);
-        assert!(!peers.any_living(at(3600)));
-        peers.heard(at(3600), address(1), 100);
-        assert!(peers.any_living(at(60_000)));
+        peers.heard(at(3400), address(1), 100);
+        assert_eq!(peers.take_silent(at(3500)), Some(address(1)));
+        assert!(peers.any_living());
+        assert_eq!(peers.take_silent(at(60_000)), None);
+        assert!(peers.any_living());
     }
 
     #[test]
@@ -322,7 +367,7 @@ mod tests {
         assert!(peers.are_only(at(0), address(1)));
         peers.heard(at(0), address(2), 90);
         assert!(!peers.are_only(at(0), address(1)), "a third one was heard by us");
-        peers.left(address(2));
+        peers.heard(at(0), address(2), 0);
         assert!(peers.told(address(1), 0, Told { hears_others: true, ..told(10) }));
         assert!(!peers.are_only(at(10), address(1)), "a third one is heard by it");
         assert!(peers.told(address(1), 0, told(20)));
@@ -347,6 +392,6 @@ mod tests {
             peers.heard(at(0), address(source), 1);
             peers.meet(address(source));
         });
-        assert_eq!((peers.living(at(0)).count(), peers.met.len()), (MOST, MOST));
+        assert_eq!((peers.living().count(), peers.met.len()), (MOST, MOST));
     }
 }

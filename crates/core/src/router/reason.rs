@@ -7,6 +7,7 @@ use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::alarm::Alarm;
+use crate::heartbeat::HeartbeatRejection;
 use crate::time::Duration;
 use crate::vrrp::packet::Rejection;
 
@@ -58,6 +59,31 @@ pub enum Reason {
         lasted: Duration,
         /// How often it was seen.
         count: u64,
+    },
+    /// Heartbeats were not believed. Told at most once a minute for a (source, rejection).
+    HeartbeatsRejected {
+        /// Who sent them.
+        source: IpAddr,
+        /// Why not.
+        rejection: HeartbeatRejection,
+        /// How many since it was last told.
+        count: u64,
+    },
+    /// Heartbeats of a node arrive on a path.
+    PathUp {
+        /// The path.
+        path: String,
+        /// The node's address on it.
+        peer: IpAddr,
+    },
+    /// Heartbeats of a node arrive on a path no more.
+    PathDown {
+        /// The path.
+        path: String,
+        /// The node's address on it.
+        peer: IpAddr,
+        /// Whether it said that it ends.
+        left: bool,
     },
     /// A tracker's verdict changed.
     TrackerChanged {
@@ -140,6 +166,11 @@ pub enum Cause {
         /// Its address.
         source: IpAddr,
     },
+    /// A master of lower standing does not hear us on any path, so it cannot yield: we do.
+    NotHeard {
+        /// Its address.
+        source: IpAddr,
+    },
     /// Something it follows failed: what, in words.
     TrackerFailed(String),
     /// Its interface is down or absent.
@@ -199,6 +230,8 @@ pub enum Mismatch {
     OwnAddress,
     /// It claims to own the addresses, and so do we.
     TwoOwners,
+    /// A master of lower priority that does not hear us, so that we do not preempt it.
+    DoesNotHear,
 }
 
 impl Mismatch {
@@ -238,6 +271,7 @@ impl Mismatch {
             Self::ChecksumForm => "checksum_form_mismatch",
             Self::OwnAddress => "own_address",
             Self::TwoOwners => "two_owners",
+            Self::DoesNotHear => "does_not_hear_us",
         }
     }
 }
@@ -265,6 +299,7 @@ impl fmt::Display for Mismatch {
             Self::Ttl => "its adverts do not arrive with the TTL they should have",
             Self::ChecksumForm => "its IPv4 checksum leaves out the pseudo-header (RFC 9568 form)",
             Self::OwnAddress => "it has our own address",
+            Self::DoesNotHear => "it does not hear us on any path, so we do not preempt it",
             Self::TwoOwners => "it has priority 255 as we have: two owners of the addresses",
         })
     }
@@ -288,6 +323,9 @@ impl fmt::Display for Cause {
             }
             Self::HigherAddress { source } => {
                 write!(formatter, "master {source} has equal priority and a higher address")
+            }
+            Self::NotHeard { source } => {
+                write!(formatter, "master {source} of lower standing does not hear us on any path")
             }
             Self::TrackerFailed(what) => formatter.write_str(what),
             Self::InterfaceDown(link) => write!(formatter, "interface {link} is down or absent"),
@@ -327,6 +365,16 @@ impl fmt::Display for Reason {
                 lasted.as_secs(),
                 lasted.subsec_millis()
             ),
+            Self::HeartbeatsRejected { source, rejection, count } => {
+                write!(formatter, "{count} heartbeats of {source} not believed: {rejection}")
+            }
+            Self::PathUp { path, peer } => write!(formatter, "heartbeats of {peer} arrive on {path}"),
+            Self::PathDown { path, peer, left: true } => {
+                write!(formatter, "no more heartbeats of {peer} on {path}: it has ended")
+            }
+            Self::PathDown { path, peer, left: false } => {
+                write!(formatter, "no more heartbeats of {peer} on {path}")
+            }
             Self::TrackerChanged { up, detail } => {
                 write!(formatter, "{}: {detail}", if *up { "up" } else { "down" })
             }

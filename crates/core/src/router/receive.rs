@@ -83,7 +83,8 @@ impl Router {
             instance.counters.rfc9568_checksums += 1;
         }
         let other_form = other_checksum && !instance.plan.checksum_without_pseudo_header;
-        let heard = Heard { source, priority: message.priority, interval: message.interval };
+        let hears = instance.peers.hears(source);
+        let (priority, interval) = (message.priority, message.interval);
         let foreign = addresses_differ && shares_nothing(message.addresses(), instance.advertised());
         if foreign && !self.is_peer(id, source) {
             let _ = self.alarm(now, id, Alarm::VridCollision { source }, actions);
@@ -93,23 +94,31 @@ impl Router {
         if other_form {
             self.differs(now, id, source, Mismatch::ChecksumForm, actions);
         }
-        if message.interval != own_interval {
+        if interval != own_interval {
             self.differs(now, id, source, Mismatch::Interval, actions);
         }
         if !foreign {
             self.instances[id].peers.meet(source);
         }
-        self.peer_heard(now, id, source, heard.priority, actions);
+        let hand_over = if priority == 0 { self.hand_over(now, id, source) } else { None };
+        self.peer_heard(now, id, source, priority, actions);
+        self.hear(now, id, Heard { source, priority, interval, hears, hand_over }, actions);
+    }
+
+    /// An advert was accepted, or a heartbeat said the same.
+    pub(super) fn hear(&mut self, now: Instant, id: usize, heard: Heard, actions: &mut Actions) {
         let waited_until = self.instances[id].deadline();
         let was_master = self.instances[id].is_master();
         self.step_instance(now, id, Fact::Heard(heard), actions);
         if was_master && self.instances[id].is_master() && heard.priority > 0 {
+            let source = heard.source;
             let _ = self.alarm(now, id, Alarm::TwoMasters { source }, actions);
         }
         let instance = &self.instances[id];
         if instance.state() == State::Backup && heard.priority > 0 && instance.deadline() > waited_until {
             self.hold_back_group(now, id, actions);
         }
+        self.tell_if_unheard(now, id, &heard, actions);
     }
 
     /// A packet for an instance that fails a check. Of a stranger it is noise; of a peer it is an alarm, and perhaps a
@@ -204,6 +213,7 @@ impl Router {
         let source = key.source.unwrap_or(unspecified);
         let reason = match key.noise {
             Noise::Rejected(rejection) => Reason::PacketsRejected { source, rejection, count },
+            Noise::Heartbeat(rejection) => Reason::HeartbeatsRejected { source, rejection, count },
             // Told of with their own words when they happen; the count of later ones is in the counters.
             Noise::LowerPriority | Noise::SendRefused | Noise::Late | Noise::Restored => return,
         };

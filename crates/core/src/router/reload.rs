@@ -19,6 +19,7 @@ use crate::vrrp::Instance;
 impl Router {
     /// Takes up the first plan.
     pub(super) fn adopt_plan(&mut self, now: Instant, plan: RouterPlan) {
+        self.legs.replan(plan.heartbeats.clone());
         self.kernel.set_delays(plan.link_delays.clone());
         self.announcer.replan(&plan);
         self.settings = plan.settings;
@@ -51,6 +52,7 @@ impl Router {
         self.restoring.clear();
         self.lost_static.clear();
         self.settings = plan.settings;
+        self.legs.replan(plan.heartbeats);
         self.track_groups = plan.track_groups;
         self.reload_trackers(now, plan.scripts, plan.files, plan.processes);
         let old_static = core::mem::replace(

@@ -9,9 +9,10 @@ use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::alarm::Alarm;
-use super::peers::Peers;
+use super::peers::{Peers, Told};
 use super::reason::{Cause, State};
 use crate::address::{InterfaceAddress, Route, Rule};
+use crate::heartbeat::{BootId, HeartbeatRejection};
 use crate::time::{Duration, Instant};
 
 /// What a router looks like at one moment.
@@ -27,6 +28,8 @@ pub struct Report {
     pub alarms: Vec<AlarmReport>,
     /// How often the kernel would not make the gates of the VIP lease.
     pub gates_refused: u64,
+    /// Every path heartbeats take.
+    pub paths: Vec<PathReport>,
 }
 
 /// One instance.
@@ -58,6 +61,53 @@ pub struct InstanceReport {
     pub holds_back: bool,
     /// Counters.
     pub counters: Counters,
+    /// The other routers of this virtual router, as far as they are known.
+    pub peers: Vec<PeerReport>,
+}
+
+/// Another router of a virtual router.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerReport {
+    /// Source of its adverts.
+    pub source: IpAddr,
+    /// Whether it is known to be alive.
+    pub living: bool,
+    /// What it said of itself by heartbeat; `None` for a plain VRRP router.
+    pub told: Option<Told>,
+    /// When it was last heard on each path; 0 is the link of the adverts, others count the plan's paths from 1.
+    pub heard: Vec<(u8, Instant)>,
+}
+
+/// One way heartbeats take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathReport {
+    /// `dev eth1`, `dev eth1 peer 10.1.0.2`.
+    pub name: String,
+    /// Whether anybody is heard there.
+    pub up: bool,
+    /// Datagrams sent.
+    pub sent: u64,
+    /// Datagrams the kernel refused to send.
+    pub send_errors: u64,
+    /// Who was heard there.
+    pub peers: Vec<PathPeerReport>,
+    /// Datagrams not believed, by reason.
+    pub rejected: Vec<(HeartbeatRejection, u64)>,
+}
+
+/// Somebody heard on a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathPeerReport {
+    /// Its address there.
+    pub source: IpAddr,
+    /// Which life of it.
+    pub boot: BootId,
+    /// Whether it is still heard.
+    pub up: bool,
+    /// When it was last heard.
+    pub last_heard: Instant,
+    /// Datagrams of it that did not arrive.
+    pub lost: u64,
 }
 
 /// What the VIP lease of an instance is worth at this moment.

@@ -4,9 +4,13 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::Router;
+use super::legs::Leg;
 use super::plan::TrackerTarget;
 use super::reason::State;
-use super::report::{GroupReport, InstanceReport, Report, Resume, ResumeInstance, TrackerReport};
+use super::report::{
+    GroupReport, InstanceReport, PathPeerReport, PathReport, PeerReport, Report, Resume, ResumeInstance,
+    TrackerReport,
+};
 use super::trackers::tracker_name;
 use crate::track::Verdict;
 
@@ -24,6 +28,7 @@ impl Router {
             trackers: self.tracker_reports(),
             alarms: self.alarms.standing().collect(),
             gates_refused: self.gates.refusals(),
+            paths: self.legs.all().iter().map(|leg| self.path_report(leg)).collect(),
         }
     }
 
@@ -55,6 +60,28 @@ impl Router {
             addresses: self.holdings.addresses().cloned().collect(),
             routes: self.holdings.routes().cloned().collect(),
             rules: self.holdings.rules().cloned().collect(),
+        }
+    }
+
+    fn path_report(&self, leg: &Leg) -> PathReport {
+        let peers: Vec<PathPeerReport> = self
+            .legs
+            .heard_on(leg.id)
+            .map(|(source, known)| PathPeerReport {
+                source,
+                boot: known.boot,
+                up: known.up,
+                last_heard: known.at,
+                lost: known.lost,
+            })
+            .collect();
+        PathReport {
+            name: leg.way.name(),
+            up: peers.iter().any(|peer| peer.up),
+            sent: leg.sent,
+            send_errors: leg.send_errors,
+            peers,
+            rejected: leg.rejected.iter().map(|(rejection, count)| (*rejection, *count)).collect(),
         }
     }
 
@@ -101,6 +128,20 @@ impl Router {
             lease: self.lease_state(id),
             holds_back: instance.holds_back(),
             counters: instance.counters,
+            peers: peer_reports(instance),
         }
     }
+}
+
+fn peer_reports(instance: &crate::vrrp::Instance) -> Vec<PeerReport> {
+    let living: BTreeSet<_> = instance.peers.living().collect();
+    let peers = instance.peers.all();
+    peers
+        .map(|(source, peer)| PeerReport {
+            source,
+            living: living.contains(&source),
+            told: peer.told,
+            heard: peer.heard().collect(),
+        })
+        .collect()
 }

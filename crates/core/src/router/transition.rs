@@ -20,6 +20,9 @@ use crate::vrrp::announce::Due;
 use crate::vrrp::election::Heard;
 use crate::vrrp::instance::Fact;
 
+/// Adverts of a new master that are told by heartbeat on every leg: who was deaf to it, or it to them, shows by then.
+const YOUNG: u32 = 4;
+
 impl Router {
     /// An instance asks to enter a state; its sync group comes with it.
     pub(super) fn enter(&mut self, now: Instant, id: usize, to: State, cause: Cause, actions: &mut Actions) {
@@ -117,6 +120,8 @@ impl Router {
             self.leave_master(id, to, actions);
             self.end_alarms_of_master(now, id, actions);
         }
+        let resigned = from == State::Master && matches!(to, State::Fault | State::Init);
+        self.legs.changed(id, resigned);
         match to {
             State::Master => self.become_master(now, id, cause.clone(), pause, actions),
             State::Backup => {
@@ -195,6 +200,10 @@ impl Router {
     }
 
     pub(super) fn advertise(&mut self, now: Instant, id: usize, actions: &mut Actions) {
+        let instance = &self.instances[id];
+        let (since, _) = instance.since();
+        let young = now < since + instance.plan.advert_interval * YOUNG;
+        self.legs.advertised(id, young);
         let lease = self.lease_in_force(id);
         actions.extend(self.instances[id].adverts(now, lease).into_iter().map(Action::SendAdvert));
     }
@@ -402,6 +411,8 @@ impl Router {
         if !self.settings.keep_addresses_on_exit {
             self.release_static(actions);
         }
+        self.legs.say_goodbye();
+        self.say_heartbeats(now, true, actions);
         actions.push(Action::Finished);
     }
 }

@@ -41,6 +41,7 @@ use super::announce::Due;
 use super::election::Heard;
 use super::timers;
 use crate::address::LinkIndex;
+use crate::heartbeat::AddressDigest;
 use crate::router::peers::Peers;
 use crate::router::plan::{InstancePlan, WantedState};
 use crate::router::reason::{Cause, State};
@@ -74,6 +75,8 @@ pub struct Instance {
     last_heard: Option<LastHeard>,
     /// Addresses as they are advertised, in the order of the file.
     advertised: Vec<IpAddr>,
+    /// Their digest.
+    digest: AddressDigest,
     wire: Wire,
 }
 
@@ -157,6 +160,7 @@ impl Instance {
             owner_lowered: false,
             master_advert_interval: plan.advert_interval,
             last_heard: None,
+            digest: AddressDigest::of(&wire::advertised(&plan)),
             advertised: wire::advertised(&plan),
             wire: Wire::default(),
             plan,

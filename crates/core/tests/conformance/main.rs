@@ -19,6 +19,7 @@ mod codec;
 mod election;
 mod faults;
 mod groups;
+mod heartbeats;
 mod lease;
 mod matrix;
 mod properties;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mainstay_core::address::{Prefix, RouteKey};
-use mainstay_core::router::{Listen, Listening, Packet, Socket};
+use mainstay_core::router::{Carries, Listen, Listening, Packet, Socket};
 
 use super::harness::*;
 
@@ -19,7 +19,7 @@ fn ours() -> Plan {
         .tracks(track_process("nginx", -10));
     let mut seldom = script("chk");
     seldom.interval = s(1000);
-    plan().instance(instance).script(seldom).file(file("load")).process(process("nginx"))
+    plan().instance(instance).peer_view().script(seldom).file(file("load")).process(process("nginx"))
 }
 
 /// A node in this state whose trackers are all content.
@@ -71,6 +71,8 @@ enum Fact {
     OurRuleRefused,
     AdvertRefused,
     GatesRefused,
+    HeartbeatOfMaster,
+    HeartbeatRefused,
     ScriptFailed,
     ScriptSucceeded,
     UnknownScriptFinished,
@@ -88,7 +90,7 @@ enum Fact {
 
 use Fact::*;
 
-const FACTS: [Fact; 39] = [
+const FACTS: [Fact; 41] = [
     TickNothingDue,
     TickDue,
     AdvertHigher,
@@ -115,6 +117,8 @@ const FACTS: [Fact; 39] = [
     OurRuleRefused,
     AdvertRefused,
     GatesRefused,
+    HeartbeatOfMaster,
+    HeartbeatRefused,
     ScriptFailed,
     ScriptSucceeded,
     UnknownScriptFinished,
@@ -147,7 +151,7 @@ fn tell(node: &mut Node, fact: Fact) {
         // A deadline may be a hint that comes too early; the first that has an effect is meant.
         TickDue => {
             let until = node.now + s(2000);
-            while node.new_orders().is_empty() && node.advance_to_next_deadline(until) {}
+            while !node.has_effects() && node.advance_to_next_deadline(until) {}
         }
         AdvertHigher => node.hear(advert()),
         AdvertLower => node.hear(advert().priority(50)),
@@ -193,6 +197,8 @@ fn tell(node: &mut Node, fact: Fact) {
         }
         AdvertRefused => node.step(Input::AdvertRefused { instance: "VI_1".into(), errno: EPERM }),
         GatesRefused => node.step(Input::GatesRefused { errno: EPERM }),
+        HeartbeatOfMaster => node.hear_heartbeat(heartbeat()),
+        HeartbeatRefused => node.step(Input::HeartbeatRefused { leg: 1, errno: EPERM }),
         ScriptFailed => node.finish_script("chk", 1),
         ScriptSucceeded => node.finish_script("chk", 0),
         UnknownScriptFinished => node.finish_script("nobody's", 1),
@@ -242,6 +248,7 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             TickNothingDue
             | TickDue
             | AdvertHigher
+            | HeartbeatOfMaster
             | AdvertLower
             | AdvertResigning
             | PacketDamaged
@@ -263,6 +270,7 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | OurRuleRefused
             | AdvertRefused
             | GatesRefused
+            | HeartbeatRefused
             | ScriptFailed
             | ScriptSucceeded
             | UnknownScriptFinished
@@ -289,6 +297,7 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             Backup,
             TickNothingDue
             | AdvertHigher
+            | HeartbeatOfMaster
             | AdvertLower
             | AdvertResigning
             | PacketDamaged
@@ -308,6 +317,7 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | OurRuleRefused
             | AdvertRefused
             | GatesRefused
+            | HeartbeatRefused
             | ScriptFailed
             | ScriptSucceeded
             | UnknownScriptFinished
@@ -322,7 +332,8 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
 
         // ---- master ----
         (Master, TickDue) => stays(&["advert 100"]),
-        (Master, AdvertHigher) => to(
+        // By a heartbeat a master is heard as by its advert.
+        (Master, AdvertHigher | HeartbeatOfMaster) => to(
             Backup,
             &["remove rule 100", "remove route 203.0.113.0", "remove 192.0.2.1", "notify VI_1 BACKUP"],
         ),
@@ -368,6 +379,7 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | OtherRuleRemoved
             | AdvertRefused
             | GatesRefused
+            | HeartbeatRefused
             | ScriptFailed
             | ScriptSucceeded
             | UnknownScriptFinished
@@ -388,6 +400,7 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             Fault,
             TickNothingDue
             | AdvertHigher
+            | HeartbeatOfMaster
             | AdvertLower
             | AdvertResigning
             | PacketDamaged
@@ -411,6 +424,7 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | OurRuleRefused
             | AdvertRefused
             | GatesRefused
+            | HeartbeatRefused
             | ScriptFailed
             | ScriptSucceeded
             | UnknownScriptFinished
@@ -429,8 +443,11 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
 /// Before the kernel is listed no socket is wanted, and then it is one nobody asked for.
 fn listening(node: &mut Node, listening: Listening) {
     let group = Listen::Group(ip("224.0.0.18"));
-    let socket =
-        node.router.wanted_sockets().first().copied().unwrap_or(Socket { link: Some(ETH0), listen: group });
+    let socket = node.router.wanted_sockets().first().copied().unwrap_or(Socket {
+        link: Some(ETH0),
+        listen: group,
+        carries: Carries::Adverts,
+    });
     node.step(Input::SocketBecame { socket, listening });
 }
 
@@ -462,6 +479,8 @@ fn every_input_is_a_row() {
     let row = |input: Input<'_>| match input {
         Input::Tick => TickDue,
         Input::PacketReceived(Packet { .. }) => AdvertHigher,
+        Input::HeartbeatReceived(_) => HeartbeatOfMaster,
+        Input::HeartbeatRefused { .. } => Fact::HeartbeatRefused,
         Input::KernelListed { .. } => KernelListedAsItIs,
         Input::LinkChanged(_) => OurLinkDown,
         Input::LinkRemoved(_) => OurLinkRemoved,

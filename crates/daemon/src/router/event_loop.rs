@@ -1,13 +1,16 @@
 //! The loop: wait, read everything (`intake`), step, perform.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::time::SystemTime;
 
-use mainstay_core::router::{Action, Actions, Advert, Input, Listening, Reason, Router};
+use mainstay_core::heartbeat::BootId;
+use mainstay_core::router::{Action, Actions, Advert, Datagram, Input, Listening, Reason, Router};
 use mainstay_core::time::{Duration, Instant};
 use mainstay_system::clock;
 use mainstay_system::netlink::Monitor;
-use mainstay_system::vrrp::{Inbox, Sender};
+use mainstay_system::vrrp::{DatagramSender, Inbox, Sender};
 use mainstay_system::wait::{Interest, Poll, Ready, Timer, Waker};
 
 use super::effects::Effects;
@@ -66,6 +69,8 @@ pub struct EventLoop {
     pub(super) first: usize,
     pub(super) sender: Sender,
     pub(super) adverts: Vec<Advert>,
+    pub(super) heartbeat_sender: DatagramSender,
+    pub(super) heartbeats: Vec<Datagram>,
     /// What is to be told when all sockets are open.
     pub(super) pending: Vec<FromRouter>,
     /// We wait for room in the channel to the supervisor.
@@ -97,7 +102,8 @@ impl EventLoop {
         poll.add(&*waker, LANES, Interest::Read)?;
         helper.ask(Task::List);
         let sockets = Sockets::new(&plan, &process);
-        let router = Router::new(clock::now(), clock::since_boot(), *plan, resume.as_ref());
+        let router =
+            Router::new(clock::now(), clock::since_boot(), *plan, resume.as_ref()).with_boot_id(boot_id());
         Ok(Self {
             router,
             actions: Vec::new(),
@@ -119,6 +125,8 @@ impl EventLoop {
             first: 0,
             sender: Sender::default(),
             adverts: Vec::new(),
+            heartbeat_sender: DatagramSender::default(),
+            heartbeats: Vec::new(),
             pending: vec![FromRouter::Ready],
             writing: false,
             ended: false,
@@ -184,6 +192,7 @@ impl EventLoop {
             for action in actions.drain(..) {
                 match action {
                     Action::SendAdvert(advert) => self.adverts.push(advert),
+                    Action::SendHeartbeat(heartbeat) => self.heartbeats.push(heartbeat),
                     Action::RunScript(script) => self.outbox.send(FromRouter::RunScript(script)),
                     Action::SocketsChanged => {
                         let wanted = self.router.wanted_sockets();
@@ -204,6 +213,7 @@ impl EventLoop {
                 self.step(Input::SocketBecame { socket, listening: Listening::Opening });
             }
             self.advertise();
+            self.say_heartbeats();
             if !orders.is_empty() {
                 self.effects.perform(orders);
             }
@@ -226,6 +236,19 @@ impl EventLoop {
             router.step(clock::now(), Input::AdvertRefused { instance, errno }, actions);
         });
         adverts.clear();
+    }
+
+    /// Sends the heartbeats that were ordered, behind the adverts.
+    fn say_heartbeats(&mut self) {
+        if self.heartbeats.is_empty() {
+            return;
+        }
+        let Self { heartbeat_sender, heartbeats, router, actions, .. } = self;
+        heartbeat_sender.send(heartbeats, |heartbeat, errno| {
+            let leg = heartbeat.leg;
+            router.step(clock::now(), Input::HeartbeatRefused { leg, errno }, actions);
+        });
+        heartbeats.clear();
     }
 
     /// Says that a plan is in force once everything it wants to hear is heard.
@@ -274,6 +297,15 @@ impl EventLoop {
         }
         Ok(())
     }
+}
+
+/// A name for this life of this process: the time of day orders lives of one node, chance tells nodes apart.
+fn boot_id() -> BootId {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let milliseconds = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
+    // The keys of a fresh hasher are the standard library's only source of chance.
+    let chance = RandomState::new().build_hasher().finish();
+    BootId::new(milliseconds, (chance >> 32) as u32)
 }
 
 /// Whether a successor should know.

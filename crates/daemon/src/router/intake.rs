@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mainstay_core::address::Route;
-use mainstay_core::router::{Event, Input, Listening, RouterPlan};
+use mainstay_core::router::{Carries, Event, Input, Listening, RouterPlan};
 use mainstay_core::time::Duration;
 use mainstay_system::clock;
 use mainstay_system::netlink::Heard;
@@ -90,11 +90,16 @@ impl EventLoop {
             let Self { waiting, sockets, inbox, router, actions, .. } = self;
             waiting.retain(|token| {
                 let Some(socket) = sockets.by_token(*token) else { return false };
+                let carries = socket.wanted().carries;
                 // An error is that of the link (down, gone), of which the monitor tells; reading has cleared it.
                 let Ok(packets) = inbox.receive(socket) else { return false };
                 let now = clock::now();
                 for packet in packets {
-                    router.step(now, Input::PacketReceived(packet), actions);
+                    let input = match carries {
+                        Carries::Adverts => Input::PacketReceived(packet),
+                        Carries::Heartbeats(_) => Input::HeartbeatReceived(packet),
+                    };
+                    router.step(now, input, actions);
                     count += 1;
                 }
                 inbox.is_full()

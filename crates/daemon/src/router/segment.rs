@@ -97,9 +97,11 @@ impl Order {
             Action::CloseGate(gate) => Self::Gate(GateOrder::Close(gate)),
             Action::Notify(notification) => Self::Say(Telling::Notify(notification)),
             Action::Tell(event) => Self::Say(Telling::Tell(event)),
-            Action::SendAdvert(_) | Action::RunScript(_) | Action::SocketsChanged | Action::Finished => {
-                return None;
-            }
+            Action::SendAdvert(_)
+            | Action::SendHeartbeat(_)
+            | Action::RunScript(_)
+            | Action::SocketsChanged
+            | Action::Finished => return None,
         })
     }
 

@@ -141,6 +141,18 @@ fn data(report: &Report) -> String {
         let _ = writeln!(text, "   Advert interval = {seconds} sec");
         let expired = instance.counters.leases_expired;
         let _ = writeln!(text, "   VIP lease = {} (expired {expired} times)", instance.lease);
+        for peer in &instance.peers {
+            let living = if peer.living { "alive" } else { "silent" };
+            let kind = if peer.told.is_some() { "Mainstay" } else { "plain VRRP" };
+            let _ = writeln!(text, "   Peer {} = {living}, {kind}", peer.source);
+        }
+    }
+    for path in &report.paths {
+        let _ = writeln!(text, " Heartbeat path {} = {}", path.name, if path.up { "up" } else { "down" });
+        for peer in &path.peers {
+            let heard = if peer.up { "heard" } else { "silent" };
+            let _ = writeln!(text, "   {} = {heard}, {} heartbeats lost", peer.source, peer.lost);
+        }
     }
     for group in &report.groups {
         let _ = writeln!(text, " VRRP Sync Group = {}, {}", group.name, group.state);
@@ -180,6 +192,7 @@ mod tests {
             lease: LeaseState::Armed,
             holds_back: false,
             counters,
+            peers: vec![],
         };
         Report { instances: vec![instance], ..Report::default() }
     }

@@ -69,9 +69,13 @@ const fn level(reason: &Reason) -> Level {
         | Reason::AlarmOver { .. }
         | Reason::LeaseArmed { .. }
         | Reason::LeaseWithoutPeer
+        | Reason::PathUp { .. }
+        | Reason::PathDown { left: true, .. }
         | Reason::Reloaded { .. } => Level::INFO,
         Reason::LowerPriorityAdvert { .. }
         | Reason::PacketsRejected { .. }
+        | Reason::HeartbeatsRejected { .. }
+        | Reason::PathDown { left: false, .. }
         | Reason::AlarmBegan { .. }
         | Reason::LoopLate(_)
         | Reason::LeaseRefused { .. } => Level::WARN,

@@ -1,12 +1,14 @@
-//! Sockets that carry VRRP messages: IP protocol 112, raw.
+//! Sockets that carry VRRP messages (IP protocol 112, raw) and the heartbeats beside them (UDP).
 //!
 //! One [`ReceiveSocket`] for each thing the core wants to listen to, one [`Sender`] for everything: link, source and
 //! hop limit are said message by message, so that a thousand adverts on a hundred links leave in a few system calls.
 
+mod datagram;
 mod header;
 mod receive;
 mod send;
 
+pub use datagram::DatagramSender;
 pub use receive::{Inbox, ReceiveSocket, Vrids};
 pub use send::Sender;
 

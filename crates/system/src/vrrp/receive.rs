@@ -6,12 +6,12 @@ use std::num::NonZeroU32;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use mainstay_core::address::{Family, LinkIndex};
-use mainstay_core::router::action::{Listen, Socket as Wanted};
+use mainstay_core::router::action::{Carries, Listen, Socket as Wanted};
 use mainstay_core::router::input::Packet;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
-use super::{PROTOCOL, header};
+use super::{PROTOCOL, datagram, header};
 use crate::bpf::{self, give, index_behind_ipv4_header, jump_if_at_least, load_byte, load_byte_indexed};
 use crate::error::{Error, Result, check};
 use crate::mmsg::{Incoming, Received};
@@ -87,8 +87,11 @@ impl ReceiveSocket {
                 Family::V4 => Domain::IPV4,
                 Family::V6 => Domain::IPV6,
             };
-            let socket =
-                Socket::new(domain, Type::RAW.nonblocking(), Some(Protocol::from(i32::from(PROTOCOL))))?;
+            let (kind, protocol) = match wanted.carries {
+                Carries::Adverts => (Type::RAW, Protocol::from(i32::from(PROTOCOL))),
+                Carries::Heartbeats(_) => (Type::DGRAM, Protocol::UDP),
+            };
+            let socket = Socket::new(domain, kind.nonblocking(), Some(protocol))?;
             // Until it is bound a raw socket hears everything: nothing may arrive before all is set.
             bpf::attach(&socket, &[give(0)])?;
             if setsockopt(&socket, sockopt::RcvBufForce, &buffer).is_err() {
@@ -97,9 +100,10 @@ impl ReceiveSocket {
             if let Some(link) = wanted.link {
                 bind_to_link(&socket, link)?;
             }
-            match address {
-                IpAddr::V4(address) => prepare_v4(&socket, address, &wanted)?,
-                IpAddr::V6(address) => prepare_v6(&socket, address, &wanted)?,
+            match (wanted.carries, address) {
+                (Carries::Heartbeats(port), _) => datagram::prepare(&socket, &wanted, port)?,
+                (Carries::Adverts, IpAddr::V4(address)) => prepare_v4(&socket, address, &wanted)?,
+                (Carries::Adverts, IpAddr::V6(address)) => prepare_v6(&socket, address, &wanted)?,
             }
             Ok(socket)
         };
@@ -115,11 +119,12 @@ impl ReceiveSocket {
         self.wanted
     }
 
-    /// Lets other virtual router ids through; `None` is all.
+    /// Lets other virtual router ids through; `None` is all. A heartbeat has no id and always passes.
     ///
     /// # Errors
     /// When the kernel does not take the filter.
     pub fn filter(&self, vrids: Option<&Vrids>) -> Result<()> {
+        let vrids = vrids.filter(|_| self.wanted.carries == Carries::Adverts);
         let program = vrids.map_or_else(|| vec![verdict(true)], |vrids| vrids.program(self.family));
         bpf::attach(&self.socket, &program).map_err(Error::of("filter VRRP on", describe(&self.wanted)))
     }
@@ -135,6 +140,9 @@ impl ReceiveSocket {
     /// The message and what the IP layer says of it; `None` if that is incomprehensible.
     fn packet<'a>(&self, received: Received<'a>) -> Option<Packet<'a>> {
         let (Listen::Group(heard_on) | Listen::Address(heard_on)) = self.wanted.listen;
+        if self.wanted.carries != Carries::Adverts {
+            return datagram::packet(&self.wanted, received);
+        }
         match self.family {
             Family::V4 => {
                 let header::Parsed { source, destination, ttl, payload } = header::parse(received.data)?;
@@ -251,7 +259,7 @@ pub(super) fn set_option(
     check(result).map(drop)
 }
 
-fn arrival_link(received: &Received<'_>) -> Option<LinkIndex> {
+pub(super) fn arrival_link(received: &Received<'_>) -> Option<LinkIndex> {
     control_messages(received.control).find_map(|(level, kind, value)| {
         let index: &[u8; 4] = match (level, kind) {
             // struct in_pktinfo: index, local address, destination.
@@ -264,9 +272,11 @@ fn arrival_link(received: &Received<'_>) -> Option<LinkIndex> {
     })
 }
 
-fn hop_limit(received: &Received<'_>) -> Option<u8> {
+pub(super) fn hop_limit(received: &Received<'_>) -> Option<u8> {
+    const KINDS: [(libc::c_int, libc::c_int); 2] =
+        [(libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT), (libc::IPPROTO_IP, libc::IP_TTL)];
     control_messages(received.control).find_map(|(level, kind, value)| {
-        if (level, kind) != (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) {
+        if !KINDS.contains(&(level, kind)) {
             return None;
         }
         u8::try_from(i32::from_ne_bytes(*value.first_chunk()?)).ok()

@@ -20,10 +20,10 @@ use crate::wire::{Control, SocketName};
 const SEND_BUFFER: usize = 4 << 20;
 
 /// The kernel's class for control traffic (`TC_PRIO_CONTROL`): a link that is full of data lets it pass first.
-const PRIORITY: libc::c_int = 7;
+pub(super) const PRIORITY: libc::c_int = 7;
 
 /// TTL of an advert that asks for no other (RFC 9568 section 5.1.1.3).
-const TTL: u8 = 255;
+pub(super) const TTL: u8 = 255;
 
 /// Sends adverts on any link, from any source. A family's socket is opened when it is first needed, so that a machine
 /// without IPv6 is no special case.

@@ -40,10 +40,11 @@ impl Instance {
         let priority = self.priority();
         let Machine::Backup { preempt_at, .. } = &self.machine else { return };
         let preempt_at = *preempt_at;
-        let verdict = judge_as_backup(now, &heard, priority, self.plan.preempt, preempt_at);
+        let unheard = self.unheard_since();
+        let verdict = judge_as_backup(now, &heard, priority, self.plan.preempt, preempt_at, unheard);
         match verdict {
             ToBackup::MasterResigned => self.counters.priority_zero_received += 1,
-            ToBackup::Accepted | ToBackup::Tolerated => self.learn(&heard),
+            ToBackup::Accepted | ToBackup::Deaf | ToBackup::Tolerated => self.learn(&heard),
             ToBackup::Ignored => {}
         }
         let (skew, down) = (self.skew_time(), self.master_down_interval());
@@ -57,10 +58,10 @@ impl Instance {
         }
         match verdict {
             ToBackup::MasterResigned => {
-                *master_down_timer = now + skew;
+                *master_down_timer = now + heard.hand_over.map_or(skew, |wait| wait.min(skew));
                 *ending = MasterEnd::Resigned(heard.source);
             }
-            ToBackup::Accepted => {
+            ToBackup::Accepted | ToBackup::Deaf => {
                 *master_down_timer = now + down;
                 *preempt_at = None;
                 *ending = MasterEnd::Silence;
@@ -76,6 +77,15 @@ impl Instance {
             ToBackup::Ignored => {
                 *ending = MasterEnd::Preemption { source: heard.source, priority: heard.priority };
             }
+        }
+    }
+
+    /// When it gave up because it was not heard, if that is why it is backup.
+    #[must_use]
+    pub const fn unheard_since(&self) -> Option<Instant> {
+        match (&self.machine, &self.cause) {
+            (Machine::Backup { .. }, Cause::NotHeard { .. }) => Some(self.since),
+            (Machine::Init | Machine::Backup { .. } | Machine::Master(_) | Machine::Fault, _) => None,
         }
     }
 

@@ -4,6 +4,7 @@ use super::backup::MasterEnd;
 use super::mastership::Mastership;
 use super::wire::{Wire, advertised};
 use super::{Instance, Machine};
+use crate::heartbeat::AddressDigest;
 use crate::router::plan::{InstancePlan, Version};
 use crate::router::reason::Cause;
 use crate::time::{Duration, Instant};
@@ -88,6 +89,7 @@ impl Instance {
         let (old_down, version) = (self.master_down_interval(), plan.version);
         self.wire = Wire::default();
         self.advertised = advertised(&plan);
+        self.digest = AddressDigest::of(&self.advertised);
         self.plan = plan;
         if !self.is_owner() {
             self.weighted_priority = self.weighted_priority.min(254);

@@ -1,6 +1,7 @@
 //! MASTER: advertising, and meeting other masters (RFC 9568 section 6.4.3).
 
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use super::renewal::Renewal;
 use super::{Instance, LastHeard, Machine, Wish};
@@ -13,6 +14,9 @@ use crate::vrrp::timers;
 
 /// Answers to adverts of lower priority that one advert interval may see; a flood gets no more.
 const ANSWERS_PER_INTERVAL: u8 = 8;
+
+/// Other masters told apart; further ones are contests without a memory.
+const MOST_RIVALS: usize = 4;
 
 /// What a master keeps in mind.
 #[derive(Debug, Clone)]
@@ -27,6 +31,16 @@ pub(super) struct Mastership {
     pub(super) answers_since: Instant,
     pub(super) contest_announced: Option<Instant>,
     pub(super) rival_owner: Option<RivalOwner>,
+    pub(super) rivals: Vec<Rival>,
+}
+
+/// Another master of lower standing, which yields as soon as it hears us.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rival {
+    source: IpAddr,
+    last_heard: Instant,
+    /// When we first advertised after hearing it.
+    answered: Option<Instant>,
 }
 
 /// Another router with priority 255 and a lower address, which therefore should yield.
@@ -53,7 +67,28 @@ impl Mastership {
             answers_since: now,
             contest_announced: None,
             rival_owner: None,
+            rivals: Vec::new(),
         }
+    }
+
+    /// An advert of ours leaves: whoever hears it knows of us.
+    fn advertised(&mut self, now: Instant) {
+        for rival in &mut self.rivals {
+            rival.answered = rival.answered.or(Some(now));
+        }
+    }
+
+    /// A master of lower standing was heard; when it was answered, if it was before.
+    fn meet(&mut self, now: Instant, heard: &Heard, forgotten_after: Duration) -> Option<Instant> {
+        self.rivals.retain(|rival| now.saturating_since(rival.last_heard) <= forgotten_after);
+        if let Some(rival) = self.rivals.iter_mut().find(|rival| rival.source == heard.source) {
+            rival.last_heard = now;
+            return rival.answered;
+        }
+        if self.rivals.len() < MOST_RIVALS {
+            self.rivals.push(Rival { source: heard.source, last_heard: now, answered: None });
+        }
+        None
     }
 }
 
@@ -78,6 +113,7 @@ impl Instance {
             master.adver_timer = if in_step > now { in_step } else { now + interval };
             master.answers_left = ANSWERS_PER_INTERVAL;
             master.answers_since = now;
+            master.advertised(now);
             wishes.push(Wish::Advertise);
         }
         if master.takes_at.is_some_and(|at| at <= now) {
@@ -105,6 +141,10 @@ impl Instance {
             }
             ToMaster::HigherAddress => {
                 self.yield_to(heard, Cause::HigherAddress { source: heard.source }, wishes)
+            }
+            ToMaster::Lower if self.is_unheard_by(now, &heard) => {
+                self.learn(&heard);
+                wishes.push(Wish::Enter(State::Backup, Cause::NotHeard { source: heard.source }));
             }
             ToMaster::Lower => {
                 if !self.plan.lower_priority_no_advert {
@@ -135,7 +175,25 @@ impl Instance {
         if let Some(left) = master.answers_left.checked_sub(1) {
             master.answers_left = left;
             master.adver_timer = now + interval;
+            master.advertised(now);
             wishes.push(Wish::Advertise);
+        }
+    }
+
+    /// One-way loss (`reference/ha.md` 3.2, row 5): a master of lower standing was answered, had the time to hear the
+    /// answer, and says that it did not. It cannot yield, because it cannot hear; so the one that hears gives up.
+    fn is_unheard_by(&mut self, now: Instant, heard: &Heard) -> bool {
+        let slowest = self.plan.advert_interval.max(heard.interval);
+        let Machine::Master(master) = &mut self.machine else { return false };
+        // Its next heartbeat comes an interval after the one we answered, give or take what the way there takes.
+        let transit = heard.interval * 3 / 4;
+        master.meet(now, heard, slowest * 3).is_some_and(|answered| heard.hears.missed(answered, transit))
+    }
+
+    /// A router said that it is no master any more.
+    pub fn forget_rival(&mut self, source: IpAddr) {
+        if let Machine::Master(master) = &mut self.machine {
+            master.rivals.retain(|rival| rival.source != source);
         }
     }
 

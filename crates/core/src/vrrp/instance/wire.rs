@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::{Instance, Machine};
+use crate::heartbeat::{AddressDigest, Entry};
 use crate::router::action::Advert;
 use crate::router::plan::{Destination, InstancePlan};
 use crate::time::{Duration, Instant};
@@ -92,6 +93,30 @@ impl Instance {
             self.source = source;
             self.wire = Wire::default();
         }
+    }
+
+    /// What it says of itself in a heartbeat, if it has an address; `resigned` when it has just given up for good,
+    /// `gated` if the kernel then takes the addresses out of use.
+    #[must_use]
+    pub fn entry(&self, now: Instant, resigned: bool, gated: bool) -> Option<Entry> {
+        Some(Entry {
+            family: self.plan.family,
+            vrid: self.plan.vrid.get(),
+            version: self.plan.version,
+            state: self.state(),
+            priority: if resigned { 0 } else { self.priority() },
+            interval: self.plan.advert_interval,
+            gated,
+            addresses: self.digest,
+            source: self.source?,
+            hearings: self.peers.hearings(now),
+        })
+    }
+
+    /// The digest of the addresses it advertises.
+    #[must_use]
+    pub const fn digest(&self) -> AddressDigest {
+        self.digest
     }
 
     /// The addresses it advertises.

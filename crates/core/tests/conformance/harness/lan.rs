@@ -1,21 +1,27 @@
-//! Nodes on one segment: what one sends, all others hear at once, unless it is cut off.
+//! Nodes on the same segments, eth0 and eth1: what one sends, all others hear at once, unless it is cut off.
 
+use mainstay_core::heartbeat::BootId;
 use mainstay_core::router::Packet;
 use mainstay_core::time::Instant;
 
 use super::*;
 
-/// Several nodes on one link.
+/// Several nodes on the same links.
 #[derive(Debug)]
 pub struct Lan {
     pub nodes: Vec<Node>,
     /// Nodes that are deaf and mute.
     pub cut_off: Vec<usize>,
+    /// What does not pass: from whom, to whom, on which link.
+    pub cuts: Vec<(usize, usize, LinkIndex)>,
 }
 
 impl Lan {
-    pub fn of(nodes: Vec<Node>) -> Self {
-        let mut lan = Self { nodes, cut_off: vec![] };
+    pub fn of(mut nodes: Vec<Node>) -> Self {
+        for (life, node) in nodes.iter_mut().enumerate() {
+            node.router = node.router.clone().with_boot_id(BootId(life as u64 + 1));
+        }
+        let mut lan = Self { nodes, cut_off: vec![], cuts: vec![] };
         lan.deliver();
         lan
     }
@@ -53,17 +59,18 @@ impl Lan {
             }
             for (from, at, sent) in sent {
                 for (to, node) in self.nodes.iter_mut().enumerate() {
-                    if to == from || self.cut_off.contains(&to) || self.cut_off.contains(&from) {
+                    let isolated = self.cut_off.contains(&to) || self.cut_off.contains(&from);
+                    let cut = self.cuts.contains(&(from, to, sent.link));
+                    if to == from || isolated || cut || !sent.reaches(node) {
                         continue;
                     }
                     node.now = node.now.max(at);
-                    node.step(Input::PacketReceived(Packet {
-                        link: ETH0,
-                        source: sent.source,
-                        destination: sent.destination,
-                        ttl: 255,
-                        payload: &sent.payload,
-                    }));
+                    let Sent { link, source, destination, .. } = sent;
+                    let packet = Packet { link, source, destination, ttl: 255, payload: &sent.payload };
+                    node.step(match sent.heartbeat {
+                        true => Input::HeartbeatReceived(packet),
+                        false => Input::PacketReceived(packet),
+                    });
                 }
             }
         }
@@ -76,9 +83,22 @@ impl Lan {
                 from,
                 *at,
                 Sent {
+                    heartbeat: false,
+                    link: advert.link.expect("every instance here has a link"),
                     source: advert.source,
                     destination: advert.destination,
                     payload: advert.payload.to_vec(),
+                },
+            )),
+            Action::SendHeartbeat(datagram) => Some((
+                from,
+                *at,
+                Sent {
+                    heartbeat: true,
+                    link: datagram.link.expect("every leg here has a link"),
+                    source: datagram.source,
+                    destination: datagram.destination,
+                    payload: datagram.payload.to_vec(),
                 },
             )),
             _ => None,
@@ -91,7 +111,16 @@ impl Lan {
 
 #[derive(Debug)]
 struct Sent {
+    heartbeat: bool,
+    link: LinkIndex,
     source: IpAddr,
     destination: IpAddr,
     payload: Vec<u8>,
+}
+
+impl Sent {
+    /// Whether a node listens to where this was sent.
+    fn reaches(&self, node: &Node) -> bool {
+        self.destination.is_multicast() || node.addresses.contains(&(self.link, self.destination))
+    }
 }

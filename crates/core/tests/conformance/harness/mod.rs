@@ -6,6 +6,7 @@
 //! node.expect_state(Backup);
 //! ```
 
+mod beat;
 mod lan;
 mod node;
 mod plan;
@@ -19,6 +20,7 @@ pub use mainstay_core::router::State::{Backup, Fault, Init, Master};
 pub use mainstay_core::router::plan::{Authentication, MismatchPolicy, Preempt, Version, WantedState};
 pub use mainstay_core::router::{Action, Alarm, Input, NotifyState, ScriptOutcome, State};
 
+pub use beat::{Beat, heartbeat};
 pub use lan::Lan;
 pub use node::Node;
 pub use plan::{

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mainstay_core::address::{Prefix, RouteKey, RuleAction};
+use mainstay_core::heartbeat::{BootId, Heartbeat, HeartbeatRejection, Key, packet};
 use mainstay_core::lease::{Gate, Guard};
 use mainstay_core::router::report::{Counters, InstanceReport};
 use mainstay_core::router::{
@@ -51,7 +52,7 @@ impl Node {
         let plan = plan.into().0;
         let now = Instant::ZERO + s(1000);
         let mut node = Self {
-            router: Router::new(now, s(1000), plan.clone(), resume),
+            router: Router::new(now, s(1000), plan.clone(), resume).with_boot_id(BootId(100)),
             now,
             links: vec![link(ETH0, "eth0"), link(ETH1, "eth1")],
             addresses: BTreeSet::from([
@@ -105,6 +106,12 @@ impl Node {
         let payload = heard.payload();
         let Heard { link, source, destination, ttl, .. } = heard;
         self.step(Input::PacketReceived(Packet { link, source, destination, ttl, payload: &payload }));
+    }
+
+    pub fn hear_heartbeat(&mut self, heard: Beat) {
+        let payload = heard.payload();
+        let Beat { link, source, destination, ttl, .. } = heard;
+        self.step(Input::HeartbeatReceived(Packet { link, source, destination, ttl, payload: &payload }));
     }
 
     pub fn list_kernel(&mut self) {
@@ -256,6 +263,11 @@ impl Node {
         self.seen = self.ordered.len();
     }
 
+    /// Whether there are effects the test has not looked at.
+    pub fn has_effects(&self) -> bool {
+        self.new_orders().iter().any(|(_, action)| line(action).is_some())
+    }
+
     /// Effects since the test last looked, one line each, in order; what was told and sockets are left out. The same
     /// line `n` times in a row is one line with `xn`.
     pub fn effects(&mut self) -> Vec<String> {
@@ -298,6 +310,29 @@ impl Node {
             _ => None,
         });
         gates.last()
+    }
+
+    /// Heartbeats since the test last looked, with where they go.
+    pub fn heartbeats(&self) -> Vec<(IpAddr, Heartbeat)> {
+        let key = Key::new(&self.plan.heartbeats.key);
+        let sent = self.new_orders().iter().filter_map(|(_, action)| match action {
+            Action::SendHeartbeat(datagram) => Some(datagram),
+            _ => None,
+        });
+        sent.map(|datagram| {
+            let read = packet::parse(&datagram.payload, &key);
+            (datagram.destination, read.expect("what we send is a heartbeat"))
+        })
+        .collect()
+    }
+
+    /// Heartbeats told not to be believed: why.
+    pub fn disbelieved(&self) -> Vec<HeartbeatRejection> {
+        let rejections = self.events().into_iter().filter_map(|event| match event.reason {
+            Reason::HeartbeatsRejected { rejection, .. } => Some(rejection),
+            _ => None,
+        });
+        rejections.collect()
     }
 
     pub fn announcements(&self, address: &str) -> usize {
@@ -390,7 +425,8 @@ impl Node {
                     _ => 0,
                 },
             }),
-            Action::AddRoute(_)
+            Action::SendHeartbeat(_)
+            | Action::AddRoute(_)
             | Action::AddRule(_)
             | Action::SetGates(_)
             | Action::CloseGate(_)
@@ -468,6 +504,7 @@ fn line(action: &Action) -> Option<String> {
         Action::SetGates(gates) => format!("gates {}", gates.iter().map(gate).collect::<Vec<_>>().join(", ")),
         Action::CloseGate(_) => "close gate".into(),
         Action::Finished => "finished".into(),
-        Action::Tell(_) | Action::SocketsChanged => return None,
+        // What they say is looked at where it matters; here only what a plain router would do counts.
+        Action::SendHeartbeat(_) | Action::Tell(_) | Action::SocketsChanged => return None,
     })
 }

@@ -8,8 +8,8 @@ use mainstay_core::address::{
 };
 use mainstay_core::router::RouterPlan;
 use mainstay_core::router::plan::{
-    AnnouncePlan, Destination, FilePlan, InstancePlan, LeasePlan, ProcessPlan, ScriptPlan, SyncGroupPlan,
-    Tracker, TrackerTarget, UnicastPeer,
+    AnnouncePlan, Destination, FilePlan, InstancePlan, LeasePlan, PathDestination, PathPlan, ProcessPlan,
+    ScriptPlan, SyncGroupPlan, Tracker, TrackerTarget, UnicastPeer,
 };
 
 use super::*;
@@ -51,6 +51,34 @@ impl Plan {
 
     pub fn startup_delay(mut self, delay: Duration) -> Self {
         self.0.settings.startup_delay = delay;
+        self
+    }
+
+    /// Heartbeats beside the adverts.
+    pub fn peer_view(mut self) -> Self {
+        self.0.heartbeats.peer_view = true;
+        self
+    }
+
+    /// A further path over this link, for all instances.
+    pub fn path(mut self, link: &str) -> Self {
+        let groups = PathDestination::Groups {
+            v4: "224.0.0.18".parse().expect("a group"),
+            v6: "ff02::12".parse().expect("a group"),
+        };
+        self.0.heartbeats.paths.push(PathPlan { link: link.into(), destination: groups, instance: None });
+        self
+    }
+
+    /// A further path over this link to one peer.
+    pub fn path_to(mut self, link: &str, peer: &str) -> Self {
+        let destination = PathDestination::Peer(ip(peer));
+        self.0.heartbeats.paths.push(PathPlan { link: link.into(), destination, instance: None });
+        self
+    }
+
+    pub fn key(mut self, key: &str) -> Self {
+        self.0.heartbeats.key = key.as_bytes().to_vec();
         self
     }
 
@@ -173,8 +201,12 @@ impl Instance {
         self
     }
 
-    pub fn unicast_to(mut self, peer: &str) -> Self {
-        let peers = vec![UnicastPeer { address: ip(peer), ttl_range: None }];
+    pub fn unicast_to(self, peer: &str) -> Self {
+        self.unicast(&[peer])
+    }
+
+    pub fn unicast(mut self, peers: &[&str]) -> Self {
+        let peers = peers.iter().map(|peer| UnicastPeer { address: ip(peer), ttl_range: None }).collect();
         self.0.destination = Destination::Unicast { peers, check_source: false, ttl: Some(255) };
         self
     }

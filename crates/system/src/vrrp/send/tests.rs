@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mainstay_core::address::LinkIndex;
-use mainstay_core::router::action::{Listen, Socket as Wanted};
+use mainstay_core::router::action::{Carries, Listen, Socket as Wanted};
 
 use super::*;
 use crate::lab;
@@ -96,12 +96,19 @@ fn send(sender: &mut Sender, adverts: &[Advert]) {
 }
 
 fn group(address: &str) -> (Wanted, Option<Vrids>) {
-    (Wanted { link: Some(lab::index("v1")), listen: Listen::Group(lab::address(address)) }, None)
+    (
+        Wanted {
+            link: Some(lab::index("v1")),
+            listen: Listen::Group(lab::address(address)),
+            carries: Carries::Adverts,
+        },
+        None,
+    )
 }
 
 fn unicast(link: bool, address: &str) -> (Wanted, Option<Vrids>) {
     let link = link.then(|| lab::index("v1"));
-    (Wanted { link, listen: Listen::Address(lab::address(address)) }, None)
+    (Wanted { link, listen: Listen::Address(lab::address(address)), carries: Carries::Adverts }, None)
 }
 
 #[test]
@@ -214,7 +221,11 @@ fn our_own_adverts_are_not_heard_by_ourselves() {
         lab::ip("link set x0 up");
         lab::ip("address add 192.0.2.1/24 dev x0");
         let link = lab::index("x0");
-        let wanted = Wanted { link: Some(link), listen: Listen::Group(lab::address(GROUP4)) };
+        let wanted = Wanted {
+            link: Some(link),
+            listen: Listen::Group(lab::address(GROUP4)),
+            carries: Carries::Adverts,
+        };
         let socket = ReceiveSocket::open(wanted, 1 << 20, None).expect("opens");
         assert!(socket.buffer().expect("says") >= 1 << 20);
         send(&mut Sender::default(), &[advert(Some(link), "192.0.2.1", GROUP4, b"\x311")]);
