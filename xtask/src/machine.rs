@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 /// Programs the tests run, and the Debian package of each. A name with a slash is a path.
-const TOOLS: [(&str, &str); 12] = [
+const TOOLS: [(&str, &str); 16] = [
     ("c++", "g++"),
     ("ip", "iproute2"),
     ("unshare", "util-linux"),
@@ -21,7 +21,14 @@ const TOOLS: [(&str, &str); 12] = [
     ("tshark", "tshark"),
     ("keepalived", "keepalived"),
     ("/usr/lib/frr/vrrpd", "frr"),
+    ("nginx", "nginx-light"),
+    ("dnsmasq", "dnsmasq-base"),
+    ("exim4", "exim4-daemon-light"),
+    ("openssl", "openssl"),
 ];
+
+/// Folders of libraries the tests use, and the Debian package of each.
+const LIBRARIES: [(&str, &str); 1] = [("/usr/lib/python3/dist-packages/grpc", "python3-grpcio")];
 
 /// Asked by Debian's packages whether they may start their services. They may not: keepalived and FRR are here to be
 /// run by tests, in namespaces, and not by the init system in the machine's own network.

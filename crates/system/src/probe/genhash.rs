@@ -18,11 +18,10 @@ use mainstay_core::time::Duration;
 use md5::{Digest, Md5};
 use tokio::time::Instant;
 
+use super::Prober;
 use super::http::head::Head;
 use super::http::{self, Listener};
 use super::patience::Patience;
-use super::pulse::Pulse;
-use super::tls::Contexts;
 use super::trouble::{Exchange, Trouble};
 
 /// What to fetch.
@@ -77,11 +76,10 @@ pub async fn write(page: &Page, out: &mut impl Write) -> Result<(), String> {
         kind: ProbeKind::Tcp,
     };
     let begun = Instant::now();
-    let pulse = Pulse::start();
-    let patience = Patience::new(&pulse, page.timeout);
+    let prober = Prober::start(&TlsMaterial::default());
+    let patience = Patience::new(&prober.pulse, page.timeout);
     let mut reader = Reader { digest: Md5::new(), shown: page.verbose.then(String::new) };
-    let contexts = Contexts::new(&TlsMaterial::default());
-    http::fetch(&contexts, &probe, &request, &mut reader, &patience).await.map_err(
+    http::fetch(&prober, &probe, &request, &mut reader, &patience).await.map_err(
         |trouble| match trouble {
             Trouble::Failed(failure) => failure.to_string(),
             Trouble::Excused(excuse) => excuse.to_string(),
@@ -105,7 +103,7 @@ impl Reader {
         title(&mut text, "    HTML hash resulting    ");
         dump(&mut text, &digest);
         title(&mut text, " HTML hash final resulting ");
-        let _ = writeln!(text, "{line}\n\nGlobal response time for [{path}] = {} usecs\n", took.as_micros());
+        let _ = writeln!(text, "{line}\n\nGlobal response time for [{path}] = {} usecs", took.as_micros());
         text
     }
 }

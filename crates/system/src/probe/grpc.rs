@@ -31,7 +31,7 @@ pub(super) async fn ask(
     tls: Option<&Tls>,
     patience: &Patience<'_>,
 ) -> Exchange<()> {
-    let connection = Patient::new(socket::connect(probe, patience).await?, patience);
+    let connection = Patient::new(socket::connect(probe, &prober.manners, patience).await?, patience);
     match tls {
         None => call(connection, probe, service, None, patience).await,
         Some(tls) => {
@@ -48,7 +48,7 @@ async fn call(
     tls: Option<&Tls>,
     patience: &Patience<'_>,
 ) -> Exchange<()> {
-    let judge = |error: h2::Error| judge(error, patience);
+    let judge = |error: h2::Error| self::judge(error, patience);
     let (requests, connection) = h2::client::Builder::new()
         .initial_window_size(64 * 1024)
         .max_header_list_size(16 * 1024)
@@ -72,12 +72,17 @@ async fn call(
         check_health(&message)
     };
     tokio::pin!(exchange, connection);
-    // The connection moves what the exchange waits for. It ends before the exchange only if it breaks, and then the
-    // exchange knows better why.
+    // The connection moves what the exchange waits for.
+    let ended = tokio::select! {
+        biased;
+        outcome = &mut exchange => return outcome,
+        ended = &mut connection => ended,
+    };
+    // It is over. Either the exchange has all it needs by now, or it will wait for ever.
     tokio::select! {
         biased;
         outcome = &mut exchange => outcome,
-        _ = &mut connection => exchange.await,
+        () = std::future::ready(()) => Err(ended.map_or_else(judge, |()| Trouble::closed(Stage::Receive))),
     }
 }
 

@@ -16,6 +16,7 @@ mod patience;
 mod pulse;
 mod trouble;
 
+mod manners;
 mod options;
 mod random;
 mod socket;
@@ -34,6 +35,7 @@ use mainstay_core::director::plan::TlsMaterial;
 use mainstay_core::director::{Outcome, Probe, ProbeKind};
 use tokio::time::Instant;
 
+use self::manners::Manners;
 use self::patience::Patience;
 use self::pulse::Pulse;
 use self::random::Random;
@@ -47,6 +49,7 @@ use self::trouble::{Exchange, Trouble};
 pub struct Prober {
     tls: Contexts,
     random: Random,
+    manners: Manners,
     pulse: Pulse,
 }
 
@@ -59,7 +62,12 @@ impl Prober {
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn start(material: &TlsMaterial) -> Self {
-        Self { tls: Contexts::new(material), random: Random::default(), pulse: Pulse::start() }
+        Self {
+            tls: Contexts::new(material),
+            random: Random::default(),
+            manners: Manners::new(),
+            pulse: Pulse::start(),
+        }
     }
 
     /// Asks once. Dropping the future ends the exchange.
@@ -77,9 +85,9 @@ impl Prober {
         // The longer exchanges are boxed: a runtime with fifty thousand TCP checks should not keep room for fifty
         // thousand TLS sessions.
         match &probe.kind {
-            ProbeKind::Tcp => socket::connect(probe, patience).await.map(drop),
+            ProbeKind::Tcp => socket::connect(probe, &self.manners, patience).await.map(drop),
             ProbeKind::Http(request) => Box::pin(http::ask(self, probe, request, patience)).await,
-            ProbeKind::Smtp { helo } => Box::pin(smtp::ask(probe, helo, patience)).await,
+            ProbeKind::Smtp { helo } => Box::pin(smtp::ask(self, probe, helo, patience)).await,
             ProbeKind::Dns { record, name } => {
                 let id = self.random.number() as u16;
                 Box::pin(dns::ask(probe, *record, name, id, patience)).await

@@ -66,7 +66,7 @@ impl<'a> Patience<'a> {
                 biased;
                 result = &mut future => return Ok(result),
                 () = &mut timer => {
-                    if !is_ready(socket.as_fd(), events) {
+                    if Instant::now() >= self.ends || !is_ready(socket.as_fd(), events) {
                         return Err(Expired);
                     }
                     timer.as_mut().reset(Instant::now() + TO_READ_WHAT_IS_THERE);
@@ -145,7 +145,7 @@ impl Patient {
     fn poll_patience(&mut self, context: &mut Context<'_>, events: PollFlags) -> Poll<io::Error> {
         loop {
             ready!(self.timer.as_mut().poll(context));
-            if !is_ready(self.stream.as_fd(), events) {
+            if Instant::now() >= self.ends || !is_ready(self.stream.as_fd(), events) {
                 return Poll::Ready(io::ErrorKind::TimedOut.into());
             }
             self.timer.as_mut().reset(Instant::now() + TO_READ_WHAT_IS_THERE);

@@ -46,8 +46,8 @@ pub(super) async fn ask(probe: &Probe, random: &Random, patience: &Patience<'_>)
     let answer = async {
         let mut buffer = [0; 60 + HEAD + PAYLOAD];
         loop {
-            let length = socket.recv(&mut buffer).await?;
-            if echo.is_answered_by(kind, &buffer[..length]) {
+            let length = socket::receive(&socket, &mut buffer).await?;
+            if echo.is_answered_by(kind, &buffer[..length.min(buffer.len())]) {
                 return Ok::<_, std::io::Error>(());
             }
         }

@@ -3,6 +3,7 @@
 use mainstay_core::director::{Probe, Stage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::Prober;
 use super::patience::{Patience, Patient};
 use super::socket;
 use super::trouble::{Exchange, Trouble};
@@ -11,9 +12,9 @@ use super::trouble::{Exchange, Trouble};
 const LONGEST: usize = 16 * 1024;
 
 /// Asks once.
-pub(super) async fn ask(probe: &Probe, helo: &str, patience: &Patience<'_>) -> Exchange<()> {
+pub(super) async fn ask(prober: &Prober, probe: &Probe, helo: &str, patience: &Patience<'_>) -> Exchange<()> {
     let mut dialogue = Dialogue {
-        connection: Patient::new(socket::connect(probe, patience).await?, patience),
+        connection: Patient::new(socket::connect(probe, &prober.manners, patience).await?, patience),
         patience,
         unread: Vec::new(),
     };

@@ -3,25 +3,33 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 
 use mainstay_core::director::{Probe, Stage};
 use mainstay_core::time::Duration;
 use nix::poll::PollFlags;
+use nix::sys::socket::{MsgFlags, recv};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
 use tokio::net::{TcpStream, UdpSocket};
 
+use super::manners::Manners;
 use super::patience::Patience;
 use super::trouble::{Exchange, Trouble};
 
-/// Connects.
-///
-/// The socket is set to end with a reset (`SO_LINGER` 0): whoever closes first keeps the connection in `TIME_WAIT` for a
-/// minute, and ten thousand checks a second would fill the kernel's table of these. [`close_politely`] takes that back.
-///
-/// DIFFERS: keepalived closes with FIN and leaves the `TIME_WAIT` behind.
-pub(super) async fn connect(probe: &Probe, patience: &Patience<'_>) -> Exchange<TcpStream> {
+/// Connects. Dropping the stream closes it with FIN, or with a reset where that is better.
+pub(super) async fn connect(
+    probe: &Probe,
+    manners: &Manners,
+    patience: &Patience<'_>,
+) -> Exchange<TcpStream> {
     let socket = open(probe, Type::STREAM, Protocol::TCP)?;
-    socket.set_linger(Some(Duration::ZERO)).map_err(|error| Trouble::could_not_ask("SO_LINGER", &error))?;
+    // A source port of one's own must be free again for the next check, and not in TIME_WAIT.
+    if probe.source.port.is_some() || !manners.may_linger() {
+        socket
+            .set_linger(Some(Duration::ZERO))
+            .map_err(|error| Trouble::could_not_ask("SO_LINGER", &error))?;
+    }
     start_connecting(&socket, probe)?;
     let stream = TcpStream::from_std(socket.into())
         .map_err(|error| Trouble::could_not_ask("wait for a socket", &error))?;
@@ -36,7 +44,7 @@ pub(super) async fn connect(probe: &Probe, patience: &Patience<'_>) -> Exchange<
     }
 }
 
-/// The server has closed first, so we leave nothing behind: end with FIN like anybody else.
+/// The server has closed first, so nothing is left behind: end with FIN whatever was planned.
 pub(super) fn close_politely(stream: &TcpStream) {
     // If it cannot be taken back the server sees a reset behind its own FIN, which harms nobody.
     let _ = socket2::SockRef::from(stream).set_linger(None);
@@ -47,6 +55,15 @@ pub(super) fn datagram(probe: &Probe) -> Exchange<UdpSocket> {
     let socket = open(probe, Type::DGRAM, Protocol::UDP)?;
     start_connecting(&socket, probe)?;
     UdpSocket::from_std(socket.into()).map_err(|error| Trouble::could_not_ask("wait for a socket", &error))
+}
+
+/// The next datagram, or the ICMP error that came instead. Gives the whole length, also of what the buffer had no room
+/// for.
+pub(super) async fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<usize> {
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
+    // For an ICMP error epoll says "error" and not "readable".
+    let either = Interest::READABLE | Interest::ERROR;
+    socket.async_io(either, || Ok(recv(socket.as_raw_fd(), buffer, flags)?)).await
 }
 
 /// Opens a socket and binds it, without waiting for anything. What fails here is this machine's fault.

@@ -3,7 +3,7 @@
 //! Without a wanted reply silence is good: only an ICMP error, which the kernel reports on the socket, says that the
 //! server is bad. keepalived's rule.
 
-use mainstay_core::director::probe::{UdpQuestion, UdpReply};
+use mainstay_core::director::probe::{MaskedByte, UdpQuestion, UdpReply};
 use mainstay_core::director::{Probe, Stage};
 use nix::poll::PollFlags;
 
@@ -14,8 +14,6 @@ use super::trouble::{Exchange, Trouble};
 
 /// How many random bytes are sent if the configuration gives none.
 const RANDOM_BYTES: usize = 16;
-/// Longest datagram.
-const LONGEST: usize = 65_535;
 
 /// Asks once.
 pub(super) async fn ask(
@@ -32,23 +30,12 @@ pub(super) async fn ask(
         Ok(Err(error)) => return Err(Trouble::kernel(Stage::Send, &error)),
         Ok(Ok(_)) => {}
     }
-    // Room for a whole datagram is made when one has come, and not for the many that are only waited for.
-    let answer = async {
-        loop {
-            socket.readable().await?;
-            let mut buffer = vec![0; LONGEST];
-            match socket.try_recv(&mut buffer) {
-                Ok(length) => {
-                    buffer.truncate(length);
-                    return Ok(buffer);
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
-        }
-    };
+    // Of the reply only the length and what is compared are needed. Many checks only wait, so this is no place for 64 KiB.
+    let compared = question.reply.as_ref().map_or(0, |reply| reply.pattern.len());
+    let mut buffer = vec![0; compared];
+    let answer = socket::receive(&socket, &mut buffer);
     match (patience.wait(&socket, PollFlags::POLLIN, answer).await, &question.reply) {
-        (Ok(Ok(bytes)), Some(reply)) => judge(reply, &bytes),
+        (Ok(Ok(length)), Some(reply)) => judge(reply, length, &buffer),
         (Ok(Ok(_)), None) => Ok(()),
         (Ok(Err(error)), _) => Err(Trouble::kernel(Stage::Receive, &error)),
         (Err(_), Some(_)) => Err(patience.expired(Stage::Receive)),
@@ -56,18 +43,17 @@ pub(super) async fn ask(
     }
 }
 
-/// Whether a reply is the wanted one. keepalived compares as far as both reach.
-fn judge(reply: &UdpReply, bytes: &[u8]) -> Exchange<()> {
+/// Whether a reply of this length, which begins with these bytes, is the wanted one. keepalived compares as far as both
+/// reach.
+fn judge(reply: &UdpReply, length: usize, bytes: &[u8]) -> Exchange<()> {
     if reply.pattern.is_empty() {
         return Ok(());
     }
-    if !(usize::from(reply.min_length)..=usize::from(reply.max_length)).contains(&bytes.len()) {
-        return Err(Trouble::answer(format!("a reply of {} bytes", bytes.len())));
+    if !(usize::from(reply.min_length)..=usize::from(reply.max_length)).contains(&length) {
+        return Err(Trouble::answer(format!("a reply of {length} bytes")));
     }
-    let differs = |(wanted, byte): (&mainstay_core::director::probe::MaskedByte, &u8)| {
-        (wanted.value ^ byte) & wanted.mask != 0
-    };
-    match reply.pattern.iter().zip(bytes).position(differs) {
+    let differs = |(wanted, byte): (&MaskedByte, &u8)| (wanted.value ^ byte) & wanted.mask != 0;
+    match reply.pattern.iter().zip(bytes).take(length).position(differs) {
         None => Ok(()),
         Some(at) => Err(Trouble::answer(format!("the reply differs at byte {at}"))),
     }
@@ -75,8 +61,6 @@ fn judge(reply: &UdpReply, bytes: &[u8]) -> Exchange<()> {
 
 #[cfg(test)]
 mod tests {
-    use mainstay_core::director::probe::MaskedByte;
-
     use super::*;
 
     #[test]
@@ -92,8 +76,8 @@ mod tests {
             (&[], false),
             (&[0xAB, 0x1F, 0x00, 0x99, 0x99], false),
         ] {
-            assert_eq!(judge(&reply, bytes).is_ok(), good, "{bytes:?}");
+            assert_eq!(judge(&reply, bytes.len(), bytes).is_ok(), good, "{bytes:?}");
         }
-        assert!(judge(&UdpReply::default(), &[1; 1000]).is_ok(), "anything of any length");
+        assert!(judge(&UdpReply::default(), 1000, &[]).is_ok(), "anything of any length");
     }
 }

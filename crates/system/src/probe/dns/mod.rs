@@ -39,8 +39,8 @@ pub(super) async fn ask(
     let answer = async {
         let mut buffer = [0; LONGEST];
         loop {
-            let length = socket.recv(&mut buffer).await?;
-            if let Some(answer) = question.answered_by(&buffer[..length]) {
+            let length = socket::receive(&socket, &mut buffer).await?;
+            if let Some(answer) = question.answered_by(&buffer[..length.min(buffer.len())]) {
                 return Ok::<_, std::io::Error>(answer);
             }
         }

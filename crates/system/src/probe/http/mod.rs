@@ -27,7 +27,7 @@ use super::Prober;
 use super::patience::{Patience, Patient};
 use super::pattern::Search;
 use super::socket;
-use super::tls::{Contexts, Inside};
+use super::tls::Inside;
 use super::trouble::{Exchange, Trouble};
 
 /// Longest body that is looked at.
@@ -49,7 +49,7 @@ pub(super) async fn ask(
         Err(words) => return Err(Trouble::Excused(Excuse::CouldNotAsk { errno: None, words })),
     };
     let mut wanted = Wanted { request, search, digests: Digests::default() };
-    fetch(&prober.tls, probe, request, &mut wanted, patience).await?;
+    fetch(prober, probe, request, &mut wanted, patience).await?;
     wanted.judge()
 }
 
@@ -65,13 +65,13 @@ pub(super) trait Listener {
 
 /// One GET from connecting to closing.
 pub(super) async fn fetch(
-    contexts: &Contexts,
+    prober: &Prober,
     probe: &Probe,
     request: &HttpRequest,
     listener: &mut impl Listener,
     patience: &Patience<'_>,
 ) -> Exchange<()> {
-    let mut connection = Patient::new(socket::connect(probe, patience).await?, patience);
+    let mut connection = Patient::new(socket::connect(probe, &prober.manners, patience).await?, patience);
     let Some(tls) = &request.tls else {
         let end = get(&mut connection, emit(request, probe), listener, patience).await?;
         if end == End::Closed {
@@ -80,7 +80,7 @@ pub(super) async fn fetch(
         return Ok(());
     };
     let host = request.host.as_deref();
-    let mut session = contexts.handshake(connection, probe, tls, host, Inside::Http, patience).await?;
+    let mut session = prober.tls.handshake(connection, probe, tls, host, Inside::Http, patience).await?;
     let end = get(&mut session, emit(request, probe), listener, patience).await?;
     if tls.close_notify {
         // Its answer is complete; whether it hears our farewell is not part of it.
