@@ -4,7 +4,7 @@
 //! and a link named `keepalived` needs no special case.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -38,6 +38,8 @@ pub enum Command {
     Check(CheckOptions),
     /// Show what it does on this machine: two nodes, five failures, and what each cost
     Demo(crate::demo::Options),
+    /// Print the digest of a page, for `digest` in a `url` block (also `-T`, or a link named `genhash`)
+    Genhash(crate::genhash::Options),
     /// One of the children of the supervisor; not for people
     #[command(hide = true, name = "child")]
     Child(ChildOptions),
@@ -264,7 +266,18 @@ impl LogOptions {
 /// Reads the command line. Prints help, version or a complaint and ends the process where clap does.
 #[must_use]
 pub fn parse(arguments: impl Iterator<Item = OsString>) -> Cli {
-    Cli::parse_from(arguments.map(attach_optional_value))
+    Cli::parse_from(name_genhash(arguments.map(attach_optional_value).collect()))
+}
+
+/// keepalived's `genhash` is a program of its own, or `keepalived -T`, or `keepalived --genhash`.
+fn name_genhash(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let is_genhash = |path: &OsString| Path::new(path).file_name() == Some("genhash".as_ref());
+    if arguments.first().is_some_and(is_genhash) {
+        arguments.insert(1, "genhash".into());
+    } else if arguments.get(1).is_some_and(|first| first == "-T" || first == "--genhash") {
+        arguments[1] = "genhash".into();
+    }
+    arguments
 }
 
 /// getopt writes an optional value without `=`: `-t/tmp/log`. clap wants `-t=/tmp/log`.
@@ -294,7 +307,7 @@ mod tests {
 
     fn parsed(line: &str) -> Cli {
         let words = line.split_whitespace().map(|word| attach_optional_value(word.into()));
-        Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{error}"))
+        Cli::try_parse_from(name_genhash(words.collect())).unwrap_or_else(|error| panic!("{error}"))
     }
 
     #[test]
@@ -335,6 +348,18 @@ mod tests {
             Some(Some("/tmp/log".into()))
         );
         assert_eq!(parsed("keepalived").daemon.config_test, None);
+    }
+
+    #[test]
+    fn genhash_goes_by_all_of_its_names() {
+        for name in ["genhash", "/usr/bin/genhash", "keepalived -T", "keepalived --genhash", "mainstay genhash"] {
+            let line = format!("{name} -S -I -s 2001:db8::1 -p 443 -u / -V a.example -P 1.0c -t 5 -m 7 -v");
+            let Some(Command::Genhash(options)) = parsed(&line).command else { panic!("{name}") };
+            assert_eq!(options.server, "2001:db8::1".parse::<std::net::IpAddr>().expect("an address"));
+            assert_eq!(options.use_virtualhost.as_deref(), Some("a.example"));
+            assert_eq!(options.timeout, std::time::Duration::from_secs(5));
+            assert!(options.use_ssl && options.use_sni && options.verbose);
+        }
     }
 
     #[test]

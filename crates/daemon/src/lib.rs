@@ -8,6 +8,7 @@ pub mod cli;
 pub mod demo;
 pub mod director;
 pub mod frames;
+pub mod genhash;
 pub mod host;
 pub mod lab;
 pub mod logging;

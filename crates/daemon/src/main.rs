@@ -11,6 +11,7 @@ fn main() -> ExitCode {
         Some(Command::Run(options)) => mainstay::daemon(*options),
         Some(Command::Check(options)) => mainstay::check::run(&options),
         Some(Command::Demo(options)) => mainstay::show(&options),
+        Some(Command::Genhash(options)) => mainstay::genhash::run(&options),
         Some(Command::Child(options)) => mainstay::child(&options),
         Some(Command::Drain) => mainstay::drain(),
     }
