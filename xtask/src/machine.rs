@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-/// Programs the tests run, and the Debian package of each. A name with a slash is a path.
-const TOOLS: [(&str, &str); 16] = [
+/// Programs the tests run, and the Debian package of each. A name with a slash is a path; one that ends with a slash is a
+/// folder, of a library.
+const TOOLS: [(&str, &str); 17] = [
     ("c++", "g++"),
     ("ip", "iproute2"),
     ("unshare", "util-linux"),
@@ -25,10 +26,8 @@ const TOOLS: [(&str, &str); 16] = [
     ("dnsmasq", "dnsmasq-base"),
     ("exim4", "exim4-daemon-light"),
     ("openssl", "openssl"),
+    ("/usr/lib/python3/dist-packages/grpc/", "python3-grpcio"),
 ];
-
-/// Folders of libraries the tests use, and the Debian package of each.
-const LIBRARIES: [(&str, &str); 1] = [("/usr/lib/python3/dist-packages/grpc", "python3-grpcio")];
 
 /// Asked by Debian's packages whether they may start their services. They may not: keepalived and FRR are here to be
 /// run by tests, in namespaces, and not by the init system in the machine's own network.
@@ -71,6 +70,9 @@ pub fn is_root() -> Result<bool> {
 /// Whether a program can be run: found in `PATH` or the places of administrators' programs.
 #[must_use]
 pub fn has(program: &str) -> bool {
+    if program.ends_with('/') {
+        return Path::new(program).is_dir();
+    }
     let executable = |path: &Path| {
         fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
     };
@@ -121,5 +123,6 @@ mod tests {
         assert!(has("/bin/sh"));
         assert!(!has("no-such-program-of-that-name"));
         assert!(!has("/etc/passwd"), "a file nobody may execute is no program");
+        assert!(has("/etc/") && !has("/etc/passwd/") && !has("/no/such/folder/"));
     }
 }

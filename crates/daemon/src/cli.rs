@@ -352,7 +352,9 @@ mod tests {
 
     #[test]
     fn genhash_goes_by_all_of_its_names() {
-        for name in ["genhash", "/usr/bin/genhash", "keepalived -T", "keepalived --genhash", "mainstay genhash"] {
+        for name in
+            ["genhash", "/usr/bin/genhash", "keepalived -T", "keepalived --genhash", "mainstay genhash"]
+        {
             let line = format!("{name} -S -I -s 2001:db8::1 -p 443 -u / -V a.example -P 1.0c -t 5 -m 7 -v");
             let Some(Command::Genhash(options)) = parsed(&line).command else { panic!("{name}") };
             assert_eq!(options.server, "2001:db8::1".parse::<std::net::IpAddr>().expect("an address"));

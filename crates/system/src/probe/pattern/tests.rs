@@ -1,3 +1,5 @@
+//! Bodies in pieces: however they are cut, the verdict is the same.
+
 use super::*;
 
 fn regex(pattern: &str) -> BodyRegex {
