@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use mainstay_core::director::{DirectorPlan, ServerObject};
 use mainstay_core::router::RouterPlan;
 use serde::{Deserialize, Serialize};
 
@@ -32,8 +33,21 @@ pub struct Model {
     pub startup_script: Option<TimedCommand>,
     /// Run once after the children ended.
     pub shutdown_script: Option<TimedCommand>,
-    /// How many virtual servers the file has (they are lowered with the checks).
-    pub virtual_servers: usize,
+    /// Virtual servers and what checks them.
+    pub director: DirectorPlan,
+    /// Commands of `MISC_CHECK`s, by the name the plan has for them.
+    pub check_commands: BTreeMap<String, Command>,
+    /// Scripts that are told of virtual and real servers; an object without any is absent.
+    pub server_notify: BTreeMap<ServerObject, ServerCommands>,
+}
+
+/// `notify_up` and `notify_down` of a real server, `quorum_up` and `quorum_down` of a virtual server.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ServerCommands {
+    /// When it comes up.
+    pub up: Option<Command>,
+    /// When it goes down.
+    pub down: Option<Command>,
 }
 
 /// What the processes are told about themselves.

@@ -4,22 +4,28 @@ use super::shape::{Kind::*, LONGEST, MANY, MOST, Naming::*, Shape::*};
 use super::{Block, Contents, Keyword, ours, row};
 
 /// `TCP_CHECK`.
-pub(super) static TCP: Block = Block { contents: Contents::Keywords(&[CONNECTION, TIMING, RETRY]) };
+pub(super) static TCP: Block =
+    Block { contents: Contents::Keywords(&[CONNECTION, TIMING, RETRY, ours::CHECKING]) };
 /// `PING_CHECK`.
-pub(super) static PING: Block = Block { contents: Contents::Keywords(&[CONNECTION, TIMING, RETRY]) };
+pub(super) static PING: Block =
+    Block { contents: Contents::Keywords(&[CONNECTION, TIMING, RETRY, ours::CHECKING]) };
 /// `UDP_CHECK`.
 pub(super) static UDP: Block =
-    Block { contents: Contents::Keywords(&[CONNECTION, TIMING, RETRY, UDP_WORDS]) };
+    Block { contents: Contents::Keywords(&[CONNECTION, TIMING, RETRY, UDP_WORDS, ours::CHECKING]) };
 /// `SMTP_CHECK`.
 pub(super) static SMTP: Block =
-    Block { contents: Contents::Keywords(&[CONNECTION, TIMING, RETRY, SMTP_WORDS]) };
+    Block { contents: Contents::Keywords(&[CONNECTION, TIMING, RETRY, SMTP_WORDS, ours::CHECKING]) };
 /// `DNS_CHECK`.
-pub(super) static DNS: Block = Block { contents: Contents::Keywords(&[CONNECTION, TIMING, DNS_WORDS]) };
+pub(super) static DNS: Block =
+    Block { contents: Contents::Keywords(&[CONNECTION, TIMING, DNS_WORDS, ours::CHECKING]) };
 /// `HTTP_GET` and `SSL_GET`.
 pub(super) static HTTP: Block =
-    Block { contents: Contents::Keywords(&[CONNECTION, TIMING, HTTP_WORDS, ours::HTTP_GET]) };
+    Block { contents: Contents::Keywords(&[CONNECTION, TIMING, HTTP_WORDS, ours::HTTP_GET, ours::CHECKING]) };
 /// `MISC_CHECK`.
-pub(super) static MISC: Block = Block { contents: Contents::Keywords(&[TIMING, MISC_WORDS]) };
+pub(super) static MISC: Block = Block { contents: Contents::Keywords(&[TIMING, MISC_WORDS, ours::CHECKING]) };
+/// `GRPC_CHECK`.
+pub(super) static GRPC: Block =
+    Block { contents: Contents::Keywords(&[CONNECTION, TIMING, RETRY, ours::GRPC, ours::CHECKING]) };
 /// `FILE_CHECK`.
 pub(super) static FILE: Block = Block { contents: Contents::Keywords(&[FILE_WORDS]) };
 /// `BFD_CHECK`.

@@ -2,8 +2,8 @@
 //!
 //! keepalived skips a line that starts with `@mainstay`, so one file serves both daemons.
 
-use super::shape::{Kind::*, Shape::*};
-use super::{Keyword, row};
+use super::shape::{Kind::*, LONGEST, MOST, Naming::*, Shape::*};
+use super::{Keyword, checkers, row};
 
 /// In `global_defs`.
 #[rustfmt::skip]
@@ -23,7 +23,9 @@ pub(super) static GLOBAL: &[Keyword] = &[
     row("record", One(Path), "PATH", "off", "core",
         "Record every input, to replay an incident in the simulator").planned(),
     row("panic_threshold", Number(0, 100), "0..100", "0", "checkers",
-        "Below this share of good real servers (in %) use all of them").planned(),
+        "Below this share of good real servers (in %) those that fail stay in service").ours(),
+    row("drain", Seconds(0, LONGEST), "SECS", "0", "lvs",
+        "A real server that left the file keeps its connections for so long").ours(),
 ];
 
 /// In `vrrp_instance`.
@@ -45,12 +47,43 @@ pub(super) static INSTANCE: &[Keyword] = &[
 #[rustfmt::skip]
 pub(super) static VIRTUAL_SERVER: &[Keyword] = &[
     row("panic_threshold", Number(0, 100), "0..100", "global", "checkers",
-        "Below this share of good real servers (in %) use all of them").planned(),
+        "Below this share of good real servers (in %) those that fail stay in service").ours(),
+    row("drain", Seconds(0, LONGEST), "SECS", "global", "lvs",
+        "A real server that left the file keeps its connections for so long").ours(),
+];
+
+/// In `virtual_server`, `real_server` and every checker that asks.
+#[rustfmt::skip]
+pub(super) static CHECKING: &[Keyword] = &[
+    row("rise", Number(1, MOST), "N>=1", "1", "checkers",
+        "Successes in a row needed to come up").ours(),
+    row("jitter", Number(0, 50), "0..50", "0", "checkers",
+        "Up to this share of the period (in %) a question comes late").ours(),
+];
+
+/// In `real_server`.
+#[rustfmt::skip]
+pub(super) static REAL_SERVER: &[Keyword] = &[
+    row("GRPC_CHECK", Opens(Unnamed, &checkers::GRPC), "block", "-", "checkers/grpc",
+        "grpc.health.v1").ours(),
+];
+
+/// In `GRPC_CHECK`.
+#[rustfmt::skip]
+pub(super) static GRPC: &[Keyword] = &[
+    row("service", One(Text), "NAME", "the server as a whole", "checkers/grpc",
+        "Service whose health is asked for").ours(),
+    row("tls", Boolean, "[BOOL]", "off", "checkers/grpc",
+        "Over TLS").ours(),
+    row("tls_verify", Boolean, "[BOOL]", "off", "checkers/grpc",
+        "Check the server's certificate").ours(),
+    row("virtualhost", One(Text), "HOST", "RS then VS", "checkers/grpc",
+        "Name of the server, for TLS and the request").ours(),
 ];
 
 /// In `SSL_GET`.
 #[rustfmt::skip]
 pub(super) static HTTP_GET: &[Keyword] = &[
     row("tls_verify", Boolean, "[BOOL]", "off", "checkers/http",
-        "Check the server's certificate").planned(),
+        "Check the server's certificate").ours(),
 ];

@@ -5,9 +5,10 @@ use super::{Block, Contents, Keyword, checkers, option, ours, row};
 
 /// `virtual_server`.
 pub(super) static BLOCK: Block =
-    Block { contents: Contents::Keywords(&[VIRTUAL, CHECKING, ours::VIRTUAL_SERVER]) };
+    Block { contents: Contents::Keywords(&[VIRTUAL, CHECKING, ours::VIRTUAL_SERVER, ours::CHECKING]) };
 /// `real_server`.
-static REAL_SERVER: Block = Block { contents: Contents::Keywords(&[REAL, CHECKING]) };
+static REAL_SERVER: Block =
+    Block { contents: Contents::Keywords(&[REAL, CHECKING, ours::REAL_SERVER, ours::CHECKING]) };
 /// `virtual_server_group`.
 pub(super) static GROUP: Block = Block { contents: Contents::Lines(&[GROUP_LINES]) };
 /// `SSL`.

@@ -14,7 +14,7 @@ use super::values::{
     LONGEST_TIMER, address, integer, is_multicast, link_name, number, required, seconds, switch,
     whole_seconds,
 };
-use super::{Lowering, later, lease, notify, scheduling};
+use super::{Lowering, later, lease, notify, scheduling, servers};
 use crate::model::TimedCommand;
 use crate::tree::{Statement, Word};
 
@@ -151,7 +151,8 @@ pub(crate) fn lower(lowering: &mut Lowering<'_>, block: &Statement) {
             || scripts(lowering, statement)
             || scheduling::word(lowering, statement)
             || announce::global_word(lowering, statement)
-            || lowering.defaults.lease.word(&mut lowering.report, statement);
+            || lowering.defaults.lease.word(&mut lowering.report, statement)
+            || servers::global_word(lowering, statement);
         if !handled {
             later::word(lowering, statement);
         }

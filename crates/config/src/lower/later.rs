@@ -45,11 +45,9 @@ pub(crate) fn word(lowering: &mut Lowering<'_>, statement: &Statement) {
         "notification_email_from" | "snmp_socket" => {
             complained(lowering, statement, "its value");
         }
-        "smtp_alert_checker" | "rs_init_notifies" | "no_checker_emails" | "checker_log_all_failures" => {
+        "smtp_alert_checker" | "no_checker_emails" => {
             switch(report, statement);
         }
-        "lvs_sync_daemon" => lvs_sync_daemon(lowering, statement),
-        "lvs_timeouts" => lvs_timeouts(lowering, statement),
         _ => {}
     }
     if let Some(instead) = instead(keyword) {
@@ -71,16 +69,9 @@ fn instead(keyword: &str) -> Option<&'static str> {
         | "smtp_alert_checker"
         | "no_email_faults"
         | "no_checker_emails" => "no mail is sent",
-        "lvs_timeouts"
-        | "lvs_flush"
-        | "lvs_flush_on_stop"
-        | "lvs_flush_onstop"
-        | "lvs_sync_daemon"
-        | "checker_log_all_failures"
-        | "rs_init_notifies"
-        | "nftables_ipvs"
-        | "nftables_ipvs_priority"
-        | "nftables_ipvs_start_fwmark" => "virtual servers are not served",
+        "nftables_ipvs" | "nftables_ipvs_priority" | "nftables_ipvs_start_fwmark" => {
+            "each address of a virtual_server_group is a service of its own"
+        }
         "vrrp_iptables" | "vrrp_ipsets" | "nftables" | "nftables_priority" | "nftables_ifindex"
         | "nftables_counters" => "no firewall rules are made",
         "vmac_prefix" | "vmac_addr_prefix" | "disable_local_igmp" => "no virtual MAC addresses are used",
@@ -102,51 +93,4 @@ fn instead(keyword: &str) -> Option<&'static str> {
         "fifo_write_vrrp_states_on_reload" => "only changes are written",
         _ => return None,
     })
-}
-
-fn lvs_sync_daemon(lowering: &mut Lowering<'_>, statement: &Statement) {
-    complained(lowering, statement, "an interface");
-    let mut words = statement.arguments().iter().skip(1);
-    while let Some(word) = words.next() {
-        let range = match word.text.as_str() {
-            "id" => 0..=255,
-            "maxlen" => 1..=65507,
-            "port" => 1..=65535,
-            "ttl" => 1..=255,
-            _ => continue,
-        };
-        if let Some(value) = words.next() {
-            integer(&mut lowering.report, value, range);
-        }
-    }
-}
-
-fn lvs_timeouts(lowering: &mut Lowering<'_>, statement: &Statement) {
-    if statement.arguments().len() < 2 {
-        complained(
-            lowering,
-            &Statement { words: statement.words[..1].to_vec(), ..statement.clone() },
-            "a timeout",
-        );
-        return;
-    }
-    let mut words = statement.arguments().iter();
-    while let Some(word) = words.next() {
-        match (word.text.as_str(), words.as_slice().first()) {
-            ("tcp" | "tcpfin" | "udp", Some(value)) => {
-                words.next();
-                integer(&mut lowering.report, value, 0..=2_678_400);
-            }
-            _ => {
-                lowering
-                    .report
-                    .complain(
-                        "unknown-option",
-                        word.span,
-                        format!("`{word}` is not an option of lvs_timeouts"),
-                    )
-                    .because("expected tcp, tcpfin or udp with seconds");
-            }
-        }
-    }
 }

@@ -27,6 +27,7 @@ mod report;
 mod routes;
 mod rules;
 mod scheduling;
+mod servers;
 mod static_entries;
 mod strict;
 mod sync_group;
@@ -34,7 +35,6 @@ mod trackers;
 mod unicast;
 mod values;
 mod virtual_addresses;
-mod virtual_servers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,6 +43,7 @@ use self::definitions::Definitions;
 use self::global::Defaults;
 use self::names::Names;
 use self::report::Report;
+use self::servers::Servers;
 use self::sync_group::Group;
 use crate::Host;
 use crate::diagnostic::Diagnostics;
@@ -57,6 +58,7 @@ pub(crate) struct Lowering<'h> {
     names: Names,
     commands: Policy,
     definitions: Definitions,
+    servers: Servers,
     groups: Vec<Group>,
     track_groups: BTreeSet<String>,
     /// Where each instance stands.
@@ -73,6 +75,7 @@ pub(crate) fn lower(statements: &[Statement], host: &dyn Host, diagnostics: &mut
         names: Names::default(),
         commands: Policy::default(),
         definitions: Definitions::default(),
+        servers: Servers::default(),
         groups: Vec::new(),
         track_groups: BTreeSet::new(),
         places: BTreeMap::new(),
@@ -124,7 +127,7 @@ impl Lowering<'_> {
                 _ => {}
             }
         }
-        virtual_servers::check(self, statements);
+        servers::lower(self, statements);
         let any_instance = statements.iter().any(|statement| statement.keyword() == "vrrp_instance");
         completion::finish(self, any_instance);
     }

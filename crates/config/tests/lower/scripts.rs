@@ -318,5 +318,5 @@ fn scripts_of_virtual_servers_count_for_security() {
                 MISC_CHECK {\nmisc_path killall\n}\n}\n}\n";
     let lowered = lower_on(&with_programs(), text);
     assert_eq!(exit_code(&lowered.diagnostics), 6);
-    assert_eq!(lowered.model.virtual_servers, 1);
+    assert_eq!(lowered.model.director.virtual_servers.len(), 1);
 }

@@ -45,8 +45,6 @@ pub struct DirectorSettings {
     pub sync: Option<SyncPlan>,
     /// `rs_init_notifies`: tell of real servers that are up from the start.
     pub initial_notifies: bool,
-    /// `no_checker_emails`: no mail for a checker, only for the real server.
-    pub no_checker_emails: bool,
 }
 
 /// What the end of the director leaves in the kernel's table.
@@ -157,26 +155,13 @@ pub struct VirtualServerPlan {
     pub omega: bool,
     /// `ha_suspend`: check only while this address is on the machine.
     pub suspend_without: Option<IpAddr>,
-    /// `quorum_up` and `quorum_down` are given; the commands are the supervisor's.
-    pub notify: NotifyWanted,
-    /// `smtp_alert`.
-    pub smtp_alert: bool,
-    /// `snmp_name`.
+    /// `snmp_name`: what people call it, in reports.
     pub label: Option<String>,
     /// `@mainstay panic_threshold`: below this share of living real servers, in percent, those that fail now stay in
     /// service; 0 never.
     pub panic_threshold: u8,
     /// `@mainstay drain`: how long a real server that left the file serves its old connections.
     pub drain: Duration,
-}
-
-/// Which scripts of an object are given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct NotifyWanted {
-    /// `notify_up`, `quorum_up`.
-    pub up: bool,
-    /// `notify_down`, `quorum_down`.
-    pub down: bool,
 }
 
 /// `sorry_server`: serves while there is no quorum.
@@ -205,11 +190,7 @@ pub struct RealServerPlan {
     pub lower_threshold: u32,
     /// `inhibit_on_failure`: weight 0 rather than removal.
     pub inhibit_on_failure: bool,
-    /// `notify_up` and `notify_down` are given; the commands are the supervisor's.
-    pub notify: NotifyWanted,
-    /// `smtp_alert`.
-    pub smtp_alert: bool,
-    /// `snmp_name`.
+    /// `snmp_name`: what people call it, in reports.
     pub label: Option<String>,
     /// Its checkers; it is up while all of them are.
     pub checkers: Vec<CheckerPlan>,

@@ -26,6 +26,8 @@ pub struct Report {
 pub struct VirtualServerReport {
     /// Which.
     pub key: VirtualServerKey,
+    /// What people call it (`snmp_name`).
+    pub label: Option<String>,
     /// It has its quorum.
     pub up: bool,
     /// Weights of the real servers in service.
@@ -45,6 +47,8 @@ pub struct VirtualServerReport {
 pub struct RealServerReport {
     /// Which.
     pub key: DestinationKey,
+    /// What people call it (`snmp_name`).
+    pub label: Option<String>,
     /// None of its checkers finds it down.
     pub good: bool,
     /// It serves.

@@ -20,6 +20,7 @@ impl Director {
     fn server_report(&self, server: &VirtualServer) -> VirtualServerReport {
         VirtualServerReport {
             key: server.plan.key.clone(),
+            label: server.plan.label.clone(),
             up: server.up,
             weight: server.sum,
             quorum: server.plan.quorum,
@@ -33,6 +34,7 @@ impl Director {
         let checkers = real.checkers.iter().filter_map(|index| self.checkers.get(*index));
         RealServerReport {
             key: real.plan.key,
+            label: real.plan.label.clone(),
             good: real.good,
             serving: real.serving,
             weight: real.weight,

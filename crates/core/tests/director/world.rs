@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_core::address::Family;
-use mainstay_core::director::plan::{Judgement, NotifyWanted, SorryServerPlan};
+use mainstay_core::director::plan::{Judgement, SorryServerPlan};
 use mainstay_core::director::probe::Source;
 use mainstay_core::director::{
     Action, CheckerId, CheckerKind, CheckerPlan, Director, DirectorPlan, Excuse, Failure, Input, Outcome,
@@ -262,8 +262,6 @@ pub fn real(target: &str) -> RealServerPlan {
         upper_threshold: 0,
         lower_threshold: 0,
         inhibit_on_failure: false,
-        notify: NotifyWanted::default(),
-        smtp_alert: false,
         label: None,
         checkers: vec![tcp(target, &judgement())],
     }
@@ -297,8 +295,6 @@ pub fn virtual_server(target: &str, reals: u8) -> VirtualServerPlan {
         alpha: false,
         omega: false,
         suspend_without: None,
-        notify: NotifyWanted::default(),
-        smtp_alert: false,
         label: None,
         panic_threshold: 0,
         drain: Duration::ZERO,

@@ -1,0 +1,85 @@
+//! `MISC_CHECK`, and the scripts that are told of changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_core::director::plan::ScriptCheck;
+use mainstay_core::director::{CheckerKind, CheckerPlan, ServerObject};
+
+use super::super::Lowering;
+use super::super::commands::{self, Purpose};
+use super::super::values::{LONGEST_TIMER, required, seconds};
+use super::checker::{Around, finish, left_out};
+use super::timing::{Customs, Timing};
+use crate::model::Command;
+use crate::tree::Statement;
+
+/// Customs of `MISC_CHECK`.
+const CUSTOMS: Customs = Customs { retry: 0, delay_before_retry: Some(Duration::from_secs(1)) };
+
+/// Lowers one `MISC_CHECK`; `None` if its program cannot be run.
+pub(super) fn check(
+    lowering: &mut Lowering<'_>,
+    block: &Statement,
+    around: Around<'_>,
+) -> Option<CheckerPlan> {
+    let mut timing = Timing::default();
+    let mut path = None;
+    let mut user = None;
+    let mut timeout = Duration::ZERO;
+    let mut dynamic = false;
+    for statement in block.children() {
+        match statement.keyword() {
+            "misc_path" => path = Some(statement),
+            "user" => user = Some(statement),
+            "misc_timeout" => {
+                if let Some(word) = required(&mut lowering.report, statement, "seconds") {
+                    let range = Duration::ZERO..=LONGEST_TIMER;
+                    timeout = seconds(&mut lowering.report, word, range).unwrap_or(timeout);
+                }
+            }
+            "misc_dynamic" => dynamic = true,
+            _ => {
+                timing.word(&mut lowering.report, statement);
+            }
+        }
+    }
+    let timing = timing.within(around.timing);
+    let Some(path) = path else {
+        left_out(lowering, block, "has no `misc_path`");
+        return None;
+    };
+    let mut with_user = path.clone();
+    if let Some(user) = user {
+        with_user.words.truncate(2);
+        with_user.words.extend(user.arguments().iter().cloned());
+    }
+    let command = commands::command(lowering, &with_user, Purpose::Check)?;
+    // keepalived: no timeout is the delay_loop of the virtual server.
+    let timeout = if timeout.is_zero() { around.timing.delay_loop() } else { timeout };
+    let key = key(lowering, command);
+    let script = ScriptCheck { command: key, timeout, dynamic };
+    Some(finish(lowering, CheckerKind::Script(Arc::new(script)), &timing, CUSTOMS))
+}
+
+/// What a command is known by: its line, and who runs it. It is kept for the supervisor under that name.
+fn key(lowering: &mut Lowering<'_>, command: Command) -> Arc<str> {
+    let line = command.arguments.join(" ");
+    let key = lowering.servers.name(&format!("{line} ({}:{})", command.identity.uid, command.identity.gid));
+    lowering.model.check_commands.insert(key.to_string(), command);
+    key
+}
+
+/// Keeps the scripts of an object: `notify_up` and `notify_down`, `quorum_up` and `quorum_down`.
+pub(super) fn notify(
+    lowering: &mut Lowering<'_>,
+    object: ServerObject,
+    up: Option<&Statement>,
+    down: Option<&Statement>,
+) {
+    let mut command = |statement| commands::command(lowering, statement, Purpose::CheckNotification);
+    let (up, down) = (up.and_then(&mut command), down.and_then(&mut command));
+    if up.is_some() || down.is_some() {
+        lowering.model.server_notify.insert(object, crate::model::ServerCommands { up, down });
+    }
+}
