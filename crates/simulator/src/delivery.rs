@@ -64,6 +64,10 @@ impl World {
                 }
             }
             Body::Arp(arp) => {
+                if node.watches(arp.sender) {
+                    self.tell(station, Fact::Claim(arp.sender, arp.mac));
+                }
+                let node = &self.nodes[station];
                 if arp.request && !arp.is_gratuitous() && node.holds(self.now, arp.target) {
                     let mac = node.kernel.mac;
                     let answer = Arp { request: false, mac, sender: arp.target, target: arp.sender };

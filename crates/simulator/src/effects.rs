@@ -41,6 +41,14 @@ impl World {
                 }
                 // The plans of scenarios ask for no heartbeats.
                 Action::SocketsChanged | Action::SendHeartbeat(_) => {}
+                Action::ProbeAddress { mac, address, .. } => {
+                    let unspecified = match address {
+                        IpAddr::V4(_) => IpAddr::from([0, 0, 0, 0]),
+                        IpAddr::V6(_) => IpAddr::from([0; 16]),
+                    };
+                    let arp = Arp { request: true, mac, sender: unspecified, target: address };
+                    self.send(id, &Frame { source: mac, to: To::Everybody, body: Body::Arp(arp) });
+                }
                 Action::RunScript(_) => {
                     let good = self.nodes[id].script_fails == 0;
                     let life = self.nodes[id].life;

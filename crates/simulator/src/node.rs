@@ -105,6 +105,8 @@ pub enum Fact {
     AdvertRefused(Arc<str>),
     /// The kernel refused to make the gates.
     GatesRefused,
+    /// Somebody claims a virtual address: the address and its hardware address.
+    Claim(IpAddr, Mac),
     /// A script ended.
     Script(bool),
     /// A configuration was accepted.
@@ -242,6 +244,16 @@ impl Node {
         is_on && self.kernel.has(address) && self.kernel.gates.let_through(self.clock.read(now), address)
     }
 
+    /// Whether its process listens to claims of this address.
+    #[must_use]
+    pub fn watches(&self, address: IpAddr) -> bool {
+        self.listens
+            && self.plan.instances.iter().any(|plan| {
+                (plan.claim_watch || plan.probe_before_take)
+                    && plan.addresses.iter().any(|own| own.address == address)
+            })
+    }
+
     /// Whether nothing is on its way between its process and its kernel.
     #[must_use]
     pub fn is_settled(&self) -> bool {
@@ -277,6 +289,7 @@ impl Node {
                 Input::AdvertRefused { instance: Arc::clone(instance), errno: 105 }
             }
             Fact::GatesRefused => Input::GatesRefused { errno: 1 },
+            Fact::Claim(address, mac) => Input::ClaimHeard { link: INDEX, address: *address, mac: *mac },
             Fact::Script(good) => Input::ScriptFinished {
                 script: SCRIPT.into(),
                 outcome: ScriptOutcome::Exited(u8::from(!good)),

@@ -23,6 +23,11 @@ pub const fn load_half(at: u32) -> sock_filter {
     sock_filter { code: (libc::BPF_LD | libc::BPF_H | libc::BPF_ABS) as u16, jt: 0, jf: 0, k: at }
 }
 
+/// Load four bytes at a fixed place, big-endian.
+pub const fn load_word(at: u32) -> sock_filter {
+    sock_filter { code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, jt: 0, jf: 0, k: at }
+}
+
 /// Load the byte at a place counted from the index register.
 pub const fn load_byte_indexed(at: u32) -> sock_filter {
     sock_filter { code: (libc::BPF_LD | libc::BPF_B | libc::BPF_IND) as u16, jt: 0, jf: 0, k: at }
@@ -46,6 +51,16 @@ pub const fn jump_if_equal(value: u32, yes: u8, no: u8) -> sock_filter {
 /// Skip `yes` instructions if what was loaded is at least `value`, else `no`.
 pub const fn jump_if_at_least(value: u32, yes: u8, no: u8) -> sock_filter {
     sock_filter { code: (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16, jt: yes, jf: no, k: value }
+}
+
+/// Skip `yes` instructions if what was loaded is more than `value`, else `no`.
+pub const fn jump_if_more(value: u32, yes: u8, no: u8) -> sock_filter {
+    sock_filter { code: (libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K) as u16, jt: yes, jf: no, k: value }
+}
+
+/// Skip so many instructions.
+pub const fn jump(over: u32) -> sock_filter {
+    sock_filter { code: (libc::BPF_JMP | libc::BPF_JA) as u16, jt: 0, jf: 0, k: over }
 }
 
 /// End: hand so many bytes of the packet to the socket; zero drops it.

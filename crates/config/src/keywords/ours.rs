@@ -16,6 +16,10 @@ pub(super) static GLOBAL: &[Keyword] = &[
         "The lease counts only while a living peer is known, which could take over").ours(),
     row("mismatch_policy", OneOf(&["take", "hold"]), "take|hold", "take", "vrrp",
         "Whether a backup takes over from a known peer that is alive but speaks differently").ours(),
+    row("probe_before_take", Boolean, "[BOOL]", "off", "vrrp",
+        "Ask the link for another holder of the addresses before taking them over from silence").ours(),
+    row("claim_watch", Boolean, "[BOOL]", "on", "vrrp",
+        "Tell of others on the link who claim an address of ours, and defend it").ours(),
     row("metrics_listen", One(Text), "ADDR:PORT", "off", "metrics",
         "Serve Prometheus metrics here").planned(),
     row("web_listen", One(Text), "ADDR:PORT", "off", "web",
@@ -39,8 +43,10 @@ pub(super) static INSTANCE: &[Keyword] = &[
         "A further path to the peers; promotion needs silence on every path").planned(),
     row("mismatch_policy", OneOf(&["take", "hold"]), "take|hold", "global", "vrrp",
         "Whether a backup takes over from a known peer that is alive but speaks differently").ours(),
-    row("probe_before_take", Boolean, "[BOOL]", "off", "vrrp",
-        "Ask the link for another holder of the address before taking it").planned(),
+    row("probe_before_take", Boolean, "[BOOL]", "global", "vrrp",
+        "Ask the link for another holder of the addresses before taking them over from silence").ours(),
+    row("claim_watch", Boolean, "[BOOL]", "global", "vrrp",
+        "Tell of others on the link who claim an address of ours, and defend it").ours(),
 ];
 
 /// In `virtual_server`.

@@ -53,6 +53,10 @@ pub(crate) struct Defaults {
     pub(crate) checksum_without_pseudo_header: bool,
     /// `mismatch_policy`.
     pub(crate) mismatch_policy: MismatchPolicy,
+    /// `probe_before_take`.
+    pub(crate) probe_before_take: bool,
+    /// `claim_watch`.
+    pub(crate) claim_watch: bool,
     /// `smtp_alert`.
     smtp_alert: Option<bool>,
     /// `smtp_alert_vrrp`.
@@ -92,6 +96,8 @@ impl Defaults {
             strict: false,
             checksum_without_pseudo_header: false,
             mismatch_policy: MismatchPolicy::Take,
+            probe_before_take: false,
+            claim_watch: true,
             smtp_alert: None,
             smtp_alert_vrrp: None,
             iproute_distribution: None,
@@ -281,6 +287,12 @@ fn vrrp(lowering: &mut Lowering<'_>, statement: &Statement) -> bool {
                     settings.delay_after_boot = delay;
                 }
             }
+        }
+        "probe_before_take" => {
+            defaults.probe_before_take = switch(report, statement).unwrap_or(defaults.probe_before_take);
+        }
+        "claim_watch" => {
+            defaults.claim_watch = switch(report, statement).unwrap_or(defaults.claim_watch);
         }
         "mismatch_policy" => {
             if let Some(policy) = mismatch_policy(report, statement) {

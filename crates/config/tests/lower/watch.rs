@@ -35,3 +35,13 @@ fn strict_mode_does_not_hold() {
     assert!(!inherited.codes().contains(&"strict-reset"));
     assert_eq!(inherited.instance().mismatch_policy, Take);
 }
+
+#[test]
+fn claims_are_watched_and_nobody_is_asked_unless_said_otherwise() {
+    let both = |lowered: &Lowered| (lowered.instance().claim_watch, lowered.instance().probe_before_take);
+    assert_eq!(both(&instance("").clean()), (true, false));
+    let other = instance("@mainstay claim_watch off\n@mainstay probe_before_take").clean();
+    assert_eq!(both(&other), (false, true));
+    let node = with_global("claim_watch off\nprobe_before_take on", "claim_watch on").clean();
+    assert_eq!(both(&node), (true, true));
+}

@@ -48,6 +48,16 @@ pub enum Action {
         /// Address announced.
         address: IpAddr,
     },
+    /// Ask the link who has an address, without claiming it: an ARP probe (RFC 5227 section 2.1.1) or a neighbour
+    /// solicitation from the unspecified address (RFC 4862 section 5.4). To be sent at once, ahead of the effects.
+    ProbeAddress {
+        /// Link to ask on.
+        link: LinkIndex,
+        /// Its hardware address.
+        mac: [u8; 6],
+        /// Address asked for.
+        address: IpAddr,
+    },
     /// Set `net.ipv4.conf.LINK.promote_secondaries`.
     PromoteSecondaries(String),
     /// Start a run of this tracking script.
@@ -56,7 +66,8 @@ pub enum Action {
     Notify(Notification),
     /// Something happened that a log and the event history should know.
     Tell(Event),
-    /// [`Router::wanted_sockets`](super::Router::wanted_sockets) changed; open and close before anything else is sent.
+    /// [`Router::wanted_sockets`](super::Router::wanted_sockets) or
+    /// [`Router::watched_claims`](super::Router::watched_claims) changed; open and close before anything else is sent.
     SocketsChanged,
     /// Everything was handed over: the process may end.
     Finished,

@@ -85,6 +85,16 @@ pub enum Input<'a> {
         /// Errno.
         errno: i32,
     },
+    /// Somebody on a link claimed an address that is watched ([`Router::watched_claims`](super::Router::watched_claims)):
+    /// it is the sender of an ARP packet, or the target of a neighbour advertisement. Our own claims may be among them.
+    ClaimHeard {
+        /// The link.
+        link: LinkIndex,
+        /// The address.
+        address: IpAddr,
+        /// Hardware address of who claims it.
+        mac: [u8; 6],
+    },
     /// A socket of [`Router::wanted_sockets`](super::Router::wanted_sockets) is being opened, is open, or could not be
     /// opened. A performer that opens sockets at once need not say so.
     SocketBecame {

@@ -160,6 +160,12 @@ impl Kernel {
         self.by_name(name).is_some_and(|known| known.believed_up)
     }
 
+    /// Whether any link has this hardware address.
+    #[must_use]
+    pub fn has_mac(&self, mac: [u8; 6]) -> bool {
+        self.links.values().any(|known| known.link.mac == Some(mac))
+    }
+
     /// Whether any link has this address.
     #[must_use]
     pub fn has_anywhere(&self, address: IpAddr) -> bool {

@@ -259,9 +259,13 @@ impl Router {
         sockets.extend(self.legs.sockets());
         sockets.sort_unstable();
         sockets.dedup();
-        if sockets != self.sockets {
+        let watches_changed = self.resolve_watches();
+        let sockets_changed = sockets != self.sockets;
+        if sockets_changed {
             self.deaf.retain(|socket, _| sockets.binary_search(socket).is_ok());
             self.sockets = sockets;
+        }
+        if sockets_changed || watches_changed {
             actions.push(Action::SocketsChanged);
         }
     }

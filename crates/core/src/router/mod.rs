@@ -11,7 +11,7 @@
 //! The files: the vocabulary ([`plan`], [`input`], [`action`], [`reason`], [`report`]); then what a router does with
 //! it: `receive` (packets), `standing` (what keeps an instance from taking part, and its priority), `transition`
 //! (entering and leaving states with their effects, sync groups), `holdings` (addresses, routes and rules that must
-//! be in the kernel), `lease` and `gates` (the VIP lease), `start`, `links`,
+//! be in the kernel), `lease` and `gates` (the VIP lease), `start`, `links`, `claims` (who else has our addresses),
 //! `entries` and `trackers` (facts of each kind), `reload`, and the small books (`deadlines`, `limits`, `alarms`,
 //! `announcer`, `kernel`).
 
@@ -19,6 +19,7 @@ pub mod action;
 pub mod alarm;
 mod alarms;
 mod announcer;
+mod claims;
 mod deadlines;
 mod entries;
 mod gates;
@@ -47,6 +48,7 @@ pub use action::{
     Socket, Subject,
 };
 pub use alarm::{Alarm, Mac};
+pub use claims::Watched;
 pub use input::{Input, Link, Listening, Packet, ScriptOutcome};
 pub use plan::RouterPlan;
 pub use reason::{Cause, Mismatch, Reason, State};
@@ -110,6 +112,8 @@ pub struct Router {
     lease_ends: Deadlines,
     gates: Gates,
     sockets: Vec<Socket>,
+    /// Whose claims to which addresses are to be heard, sorted.
+    watches: Vec<claims::Watch>,
     /// Sockets nothing is heard on yet, with the errno if the kernel refused them.
     deaf: BTreeMap<Socket, Option<i32>>,
     /// Adverts heard before this are not believed, and timers start here (`vrrp_startup_delay`).
@@ -185,6 +189,7 @@ impl Router {
             lease_ends: Deadlines::default(),
             gates: Gates::default(),
             sockets: Vec::new(),
+            watches: Vec::new(),
             deaf: BTreeMap::new(),
             quiet_until: now + quiet,
             phase: Phase::New,
@@ -251,6 +256,7 @@ impl Router {
                 | Input::AdvertRefused { .. }
                 | Input::GatesRefused { .. }
                 | Input::HeartbeatRefused { .. }
+                | Input::ClaimHeard { .. }
                 | Input::SocketBecame { .. }
                 | Input::ScriptFinished { .. }
                 | Input::ProcessesCounted { .. },
@@ -281,6 +287,7 @@ impl Router {
             Input::AdvertRefused { instance, errno } => self.advert_refused(now, &instance, errno, actions),
             Input::GatesRefused { errno } => self.gates_refused(now, errno, actions),
             Input::HeartbeatRefused { leg, errno } => self.heartbeat_refused(now, leg, errno, actions),
+            Input::ClaimHeard { link, address, mac } => self.claim_heard(now, link, address, mac, actions),
             Input::SocketBecame { socket, listening } => self.socket_became(now, socket, listening, actions),
             Input::ScriptFinished { script, outcome } => {
                 self.script_finished(now, &script, &outcome, actions)
@@ -378,6 +385,11 @@ impl Router {
                 Wish::Take => self.take_addresses(now, id, actions),
                 Wish::Announce(due) => self.announce_due(now, id, due, actions),
                 Wish::Contested { heard, announce } => self.contested(now, id, &heard, announce, actions),
+                Wish::AskForAddresses => self.ask_for_addresses(id, actions),
+                Wish::Defend(address) => self.defend(id, address, actions),
+                Wish::Alarm(alarm) => {
+                    let _ = self.alarm(now, id, alarm, actions);
+                }
                 Wish::LowerOwner(rival) => self.lower_owner(now, id, rival, actions),
             }
         }

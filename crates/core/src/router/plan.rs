@@ -192,6 +192,10 @@ pub struct InstancePlan {
     pub skip_address_check: bool,
     /// `strict_mode`: the RFC to the letter.
     pub strict: bool,
+    /// `probe_before_take`: ask the link for another holder before taking over from silence.
+    pub probe_before_take: bool,
+    /// `claim_watch`: as master, tell of others who claim the addresses, and defend them.
+    pub claim_watch: bool,
     /// `mismatch_policy`: what adverts of a known peer that are rejected mean to a backup.
     pub mismatch_policy: MismatchPolicy,
     /// Whether a non-owner accepts packets for the virtual addresses (keepalived's default).

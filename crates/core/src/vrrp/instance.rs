@@ -21,12 +21,13 @@
 //! An instance knows nothing of addresses on links, of sync groups or of other instances: it asks to enter a state,
 //! and [`Router`](crate::router::Router) makes that happen with all its effects.
 //!
-//! Here are its state and the table of (state, fact); `backup`, `mastership`, `change` and `wire` beside it say
+//! Here are its state and the table of (state, fact); `backup`, `mastership`, `probing`, `change` and `wire` beside it say
 //! what each line of the table does.
 
 mod backup;
 mod change;
 mod mastership;
+mod probing;
 mod renewal;
 mod wire;
 
@@ -36,12 +37,14 @@ use core::net::IpAddr;
 
 use self::backup::MasterEnd;
 use self::mastership::Mastership;
+use self::probing::Probing;
 use self::wire::Wire;
 use super::announce::Due;
 use super::election::Heard;
 use super::timers;
 use crate::address::LinkIndex;
 use crate::heartbeat::AddressDigest;
+use crate::router::alarm::{Alarm, Mac};
 use crate::router::peers::Peers;
 use crate::router::plan::{InstancePlan, WantedState};
 use crate::router::reason::{Cause, State};
@@ -84,15 +87,20 @@ pub struct Instance {
 #[derive(Debug, Clone)]
 enum Machine {
     Init,
-    Backup {
-        master_down_timer: Instant,
-        preempt_at: Option<Instant>,
-        ending: MasterEnd,
-        /// The timer has fired, and the sync group is not ready to be master.
-        waits_for_group: bool,
-    },
+    Backup { master_down_timer: Instant, preempt_at: Option<Instant>, ending: MasterEnd, stage: Stage },
     Master(Mastership),
     Fault,
+}
+
+/// What a backup waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The master-down timer.
+    Timer,
+    /// The timer has fired, and the link is asked who else has the addresses.
+    Probing(Probing),
+    /// The timer has fired, and the sync group is not ready to be master.
+    Group,
 }
 
 /// The master this router heard last.
@@ -117,6 +125,13 @@ pub enum Fact {
     DeadlineReached,
     /// An advert that passed every check.
     Heard(Heard),
+    /// Somebody else claims one of its addresses.
+    ClaimHeard {
+        /// The address.
+        address: IpAddr,
+        /// Who claims it.
+        mac: Mac,
+    },
     /// The daemon ends, or the configuration no longer has it.
     Ending(Cause),
 }
@@ -139,6 +154,12 @@ pub enum Wish {
         /// Whether this contest is to be announced (a flood is not).
         announce: bool,
     },
+    /// Ask the link who has the addresses.
+    AskForAddresses,
+    /// Announce this address once: somebody else claims it.
+    Defend(IpAddr),
+    /// Something is wrong.
+    Alarm(Alarm),
     /// Two owners: lower our priority from 255 to 254, because the other does not yield.
     LowerOwner(IpAddr),
 }
@@ -222,7 +243,7 @@ impl Instance {
     /// Whether it is master, or would be if its sync group were ready.
     #[must_use]
     pub const fn wants_to_be_master(&self) -> bool {
-        matches!(self.machine, Machine::Master(_) | Machine::Backup { waits_for_group: true, .. })
+        matches!(self.machine, Machine::Master(_) | Machine::Backup { stage: Stage::Group, .. })
     }
 
     /// Whether its base priority says that it owns the addresses.
@@ -242,8 +263,9 @@ impl Instance {
     pub fn deadline(&self) -> Option<Instant> {
         match &self.machine {
             Machine::Init | Machine::Fault => None,
-            Machine::Backup { waits_for_group: true, .. } => None,
-            Machine::Backup { master_down_timer, .. } => Some(*master_down_timer),
+            Machine::Backup { stage: Stage::Group, .. } => None,
+            Machine::Backup { stage: Stage::Probing(probing), .. } => Some(probing.deadline()),
+            Machine::Backup { stage: Stage::Timer, master_down_timer, .. } => Some(*master_down_timer),
             Machine::Master(master) => {
                 let others = [master.announcements.deadline(), master.takes_at];
                 others.into_iter().flatten().chain([master.adver_timer]).min()
@@ -289,23 +311,35 @@ impl Instance {
                 wishes.push(Wish::Enter(state, cause));
             }
             (Machine::Init, Fact::NotReady(cause)) => wishes.push(Wish::Enter(State::Fault, cause)),
-            (Machine::Init, Fact::DeadlineReached | Fact::Heard(_) | Fact::Ending(_)) => {}
+            (
+                Machine::Init,
+                Fact::DeadlineReached | Fact::Heard(_) | Fact::ClaimHeard { .. } | Fact::Ending(_),
+            ) => {}
 
             (Machine::Backup { .. }, Fact::Ready) => {}
             (Machine::Backup { .. }, Fact::NotReady(cause)) => wishes.push(Wish::Enter(State::Fault, cause)),
             (Machine::Backup { .. }, Fact::DeadlineReached) => self.backup_deadline(now, wishes),
             (Machine::Backup { .. }, Fact::Heard(heard)) => self.hear_as_backup(now, heard),
+            (Machine::Backup { .. }, Fact::ClaimHeard { address, mac }) => {
+                self.claim_as_backup(now, address, mac, wishes);
+            }
             (Machine::Backup { .. }, Fact::Ending(cause)) => wishes.push(Wish::Enter(State::Init, cause)),
 
             (Machine::Master(_), Fact::Ready) => {}
             (Machine::Master(_), Fact::NotReady(cause)) => wishes.push(Wish::Enter(State::Fault, cause)),
             (Machine::Master(_), Fact::DeadlineReached) => self.master_deadline(now, wishes),
             (Machine::Master(_), Fact::Heard(heard)) => self.hear_as_master(now, heard, wishes),
+            (Machine::Master(_), Fact::ClaimHeard { address, mac }) => {
+                self.claim_as_master(now, address, mac, wishes);
+            }
             (Machine::Master(_), Fact::Ending(cause)) => wishes.push(Wish::Enter(State::Init, cause)),
 
             (Machine::Fault, Fact::Ready) => wishes.push(Wish::Enter(State::Backup, Cause::Recovered)),
             (Machine::Fault, Fact::Ending(cause)) => wishes.push(Wish::Enter(State::Init, cause)),
-            (Machine::Fault, Fact::NotReady(_) | Fact::DeadlineReached | Fact::Heard(_)) => {}
+            (
+                Machine::Fault,
+                Fact::NotReady(_) | Fact::DeadlineReached | Fact::Heard(_) | Fact::ClaimHeard { .. },
+            ) => {}
         }
     }
 }

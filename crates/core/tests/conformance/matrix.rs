@@ -80,6 +80,9 @@ enum Fact {
     FileAsItWas,
     ProcessGone,
     ProcessThere,
+    OurAddressClaimedBySomebody,
+    OurAddressClaimedByUs,
+    OtherAddressClaimed,
     OurSocketOpening,
     OurSocketOpen,
     OurSocketRefused,
@@ -90,7 +93,7 @@ enum Fact {
 
 use Fact::*;
 
-const FACTS: [Fact; 41] = [
+const FACTS: [Fact; 44] = [
     TickNothingDue,
     TickDue,
     AdvertHigher,
@@ -126,6 +129,9 @@ const FACTS: [Fact; 41] = [
     FileAsItWas,
     ProcessGone,
     ProcessThere,
+    OurAddressClaimedBySomebody,
+    OurAddressClaimedByUs,
+    OtherAddressClaimed,
     OurSocketOpening,
     OurSocketOpen,
     OurSocketRefused,
@@ -206,6 +212,12 @@ fn tell(node: &mut Node, fact: Fact) {
         FileAsItWas => node.read_file("load", 0),
         ProcessGone => node.count_processes("nginx", 0),
         ProcessThere => node.count_processes("nginx", 1),
+        OurAddressClaimedBySomebody => node.claim(ETH0, "192.0.2.1", STRANGER),
+        OurAddressClaimedByUs => {
+            let mac = node.mac(ETH0);
+            node.claim(ETH0, "192.0.2.1", mac);
+        }
+        OtherAddressClaimed => node.claim(ETH0, "192.0.2.77", STRANGER),
         OurSocketOpening => listening(node, Listening::Opening),
         OurSocketOpen => listening(node, Listening::Open),
         OurSocketRefused => listening(node, Listening::Refused(EPERM)),
@@ -278,6 +290,9 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | FileAsItWas
             | ProcessGone
             | ProcessThere
+            | OurAddressClaimedBySomebody
+            | OurAddressClaimedByUs
+            | OtherAddressClaimed
             | OurSocketOpening
             | OurSocketOpen
             | OurSocketRefused
@@ -325,6 +340,9 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | FileAsItWas
             | ProcessGone
             | ProcessThere
+            | OurAddressClaimedBySomebody
+            | OurAddressClaimedByUs
+            | OtherAddressClaimed
             | OurSocketOpening
             | OurSocketOpen
             | ReloadedUnchanged,
@@ -347,6 +365,8 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
         // There is no link to send priority 0 on.
         (Master, OurLinkRemoved | KernelListedWithoutOurLink) => to(Fault, &LEAVE_MASTER[1..]),
         (Master, OurVirtualAddressRemoved) => stays(&["add 192.0.2.1"]),
+        // Defended, and told (RFC 5227 section 2.4).
+        (Master, OurAddressClaimedBySomebody) => stays(&["announce 192.0.2.1"]),
         (Master, OurRouteRemoved) => stays(&["add route 203.0.113.0"]),
         (Master, OurRuleRemoved) => stays(&["add rule 100"]),
         // It has one address only, and would be master of nothing.
@@ -387,6 +407,8 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | FileAsItWas
             | ProcessGone
             | ProcessThere
+            | OurAddressClaimedByUs
+            | OtherAddressClaimed
             | OurSocketOpening
             | OurSocketOpen
             | ReloadedUnchanged,
@@ -432,6 +454,9 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | FileAsItWas
             | ProcessGone
             | ProcessThere
+            | OurAddressClaimedBySomebody
+            | OurAddressClaimedByUs
+            | OtherAddressClaimed
             | OurSocketOpening
             | OurSocketOpen
             | OurSocketRefused
@@ -496,6 +521,7 @@ fn every_input_is_a_row() {
         Input::ScriptFinished { .. } => ScriptFailed,
         Input::FileRead { .. } => FileBad,
         Input::ProcessesCounted { .. } => ProcessGone,
+        Input::ClaimHeard { .. } => OurAddressClaimedBySomebody,
         Input::SocketBecame { .. } => OurSocketRefused,
         Input::Reloaded(_) => ReloadedUnchanged,
         Input::ShutdownRequested => Fact::ShutdownRequested,

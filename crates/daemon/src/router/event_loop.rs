@@ -8,11 +8,13 @@ use std::time::SystemTime;
 use mainstay_core::heartbeat::BootId;
 use mainstay_core::router::{Action, Actions, Advert, Datagram, Input, Listening, Reason, Router};
 use mainstay_core::time::{Duration, Instant};
+use mainstay_system::announce::{Announcer, Question};
 use mainstay_system::clock;
 use mainstay_system::netlink::Monitor;
 use mainstay_system::vrrp::{DatagramSender, Inbox, Sender};
 use mainstay_system::wait::{Interest, Poll, Ready, Timer, Waker};
 
+use super::claims::Claims;
 use super::effects::Effects;
 use super::helper::{Helper, Task};
 use super::intake::route_protocols;
@@ -63,6 +65,12 @@ pub struct EventLoop {
     pub(super) helper: Helper,
     pub(super) sockets: Sockets,
     pub(super) inbox: Inbox,
+    pub(super) claims: Claims,
+    /// Those of them that are ready, by number.
+    pub(super) claiming: Vec<u64>,
+    /// Asks who has an address.
+    asker: Announcer,
+    questions: Vec<Question>,
     /// Sockets that are ready, by number.
     pub(super) waiting: Vec<u64>,
     /// Which of them is read first, so that a flooded one cannot starve the others.
@@ -121,6 +129,10 @@ impl EventLoop {
             helper,
             sockets,
             inbox: Inbox::default(),
+            claims: Claims::default(),
+            claiming: Vec::new(),
+            asker: Announcer::open()?,
+            questions: Vec::new(),
             waiting: Vec::new(),
             first: 0,
             sender: Sender::default(),
@@ -173,6 +185,7 @@ impl EventLoop {
             self.router.step(now, Input::Tick, &mut self.actions);
         }
         self.sockets.retry(now, &self.helper);
+        self.claims.retry(now, &self.helper);
         self.perform()?;
         if self.outbox.resume_is_due(now) {
             self.resume_sent = Some(now);
@@ -193,10 +206,17 @@ impl EventLoop {
                 match action {
                     Action::SendAdvert(advert) => self.adverts.push(advert),
                     Action::SendHeartbeat(heartbeat) => self.heartbeats.push(heartbeat),
+                    Action::ProbeAddress { link, mac, address } => {
+                        self.questions.push(Question { link, mac, address });
+                    }
                     Action::RunScript(script) => self.outbox.send(FromRouter::RunScript(script)),
                     Action::SocketsChanged => {
                         let wanted = self.router.wanted_sockets();
                         opening.extend(self.sockets.become_these(&wanted, &self.poll, &self.helper));
+                        let watched = self.router.watched_claims();
+                        if let Err(error) = self.claims.become_these(watched, &self.poll, &self.helper) {
+                            self.complain(&error);
+                        }
                     }
                     Action::Finished => finished = true,
                     order => {
@@ -214,6 +234,7 @@ impl EventLoop {
             }
             self.advertise();
             self.say_heartbeats();
+            self.ask();
             if !orders.is_empty() {
                 self.effects.perform(orders);
             }
@@ -251,6 +272,22 @@ impl EventLoop {
         heartbeats.clear();
     }
 
+    /// Asks who has the addresses that we are about to take.
+    fn ask(&mut self) {
+        if self.questions.is_empty() {
+            return;
+        }
+        // One line for all: what keeps one question from leaving keeps them all.
+        let mut refused = None;
+        self.asker.ask(&self.questions, |question, error| {
+            refused.get_or_insert((*question, error.raw_os_error().unwrap_or(0)));
+        });
+        self.questions.clear();
+        if let Some((Question { link, address, .. }, errno)) = refused {
+            self.tell(&complaint(format!("ask {link} who has {address}"), errno));
+        }
+    }
+
     /// Says that a plan is in force once everything it wants to hear is heard.
     fn tell_when_open(&mut self) {
         if self.pending.is_empty() || self.listing || self.sockets.is_opening() {
@@ -269,7 +306,10 @@ impl EventLoop {
     /// Sets the timer and what is waited for.
     fn arm(&mut self) -> anyhow::Result<()> {
         let router = self.router.next_deadline().map(|deadline| self.pace.wake_at(deadline));
-        let deadline = [router, self.outbox.deadline(), self.sockets.deadline()].into_iter().flatten().min();
+        let deadline = [router, self.outbox.deadline(), self.sockets.deadline(), self.claims.deadline()]
+            .into_iter()
+            .flatten()
+            .min();
         let expired = self.timer.armed().is_some_and(|armed| armed <= clock::now());
         self.timer.arm(deadline, expired)?;
         let wants_write = self.outbox.wants_write();

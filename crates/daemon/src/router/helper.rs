@@ -2,11 +2,14 @@
 //!
 //! Apart from the effects lane, so that a new instance does not stay deaf while a thousand addresses are added.
 
+use std::net::IpAddr;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
 
+use mainstay_core::address::{Family, LinkIndex};
 use mainstay_core::router::Socket;
+use mainstay_system::claims::ClaimSocket;
 use mainstay_system::netlink;
 use mainstay_system::vrrp::{ReceiveSocket, Vrids};
 
@@ -29,6 +32,10 @@ pub enum Task {
     Open { wanted: Socket, buffer: usize, vrids: Option<Box<Vrids>> },
     /// Close a socket: leaving its group takes the same lock as joining.
     Close(ReceiveSocket),
+    /// Open a socket for claims of these addresses: [`Outcome::Watching`].
+    Watch { link: LinkIndex, family: Family, addresses: Vec<IpAddr> },
+    /// Close one: the kernel waits until nobody uses it any more.
+    Unwatch(ClaimSocket),
 }
 
 impl Helper {
@@ -68,6 +75,11 @@ fn run(tasks: &Receiver<Task>, reporter: &Reporter) {
                 reporter.report(Outcome::Opened(wanted, opened));
             }
             Task::Close(socket) => drop(socket),
+            Task::Watch { link, family, addresses } => {
+                let opened = ClaimSocket::open(link, family, &addresses);
+                reporter.report(Outcome::Watching((link, family), opened));
+            }
+            Task::Unwatch(socket) => drop(socket),
         }
     }
 }

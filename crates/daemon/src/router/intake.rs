@@ -5,10 +5,12 @@ use std::sync::Arc;
 use mainstay_core::address::Route;
 use mainstay_core::router::{Carries, Event, Input, Listening, RouterPlan};
 use mainstay_core::time::Duration;
+use mainstay_system::claims::Claim;
 use mainstay_system::clock;
 use mainstay_system::netlink::Heard;
 use mainstay_system::wait::Ready;
 
+use super::claims;
 use super::event_loop::{EventLoop, LANES, MONITOR, SUPERVISOR, TIMER};
 use super::helper::Task;
 use super::outcome::{Outcome, complaint};
@@ -26,6 +28,7 @@ impl EventLoop {
     pub(super) fn read(&mut self, ready: &[Ready], late: bool) -> anyhow::Result<()> {
         let (mut supervisor, mut lanes) = (false, false);
         self.waiting.clear();
+        self.claiming.clear();
         for event in ready {
             match event.token {
                 SUPERVISOR => {
@@ -39,10 +42,13 @@ impl EventLoop {
                 // It has done its work by waking us.
                 TIMER => {}
                 LANES => lanes = true,
+                token if token >= claims::FIRST_TOKEN => self.claiming.push(token),
                 token => self.waiting.push(token),
             }
         }
         self.receive(late);
+        // After the adverts: they may say that a claim is no stranger's.
+        self.hear_claims();
         if supervisor {
             self.listen()?;
         }
@@ -110,6 +116,20 @@ impl EventLoop {
         }
     }
 
+    /// Reads one burst from each socket in [`Self::claiming`].
+    fn hear_claims(&mut self) {
+        let Self { claiming, claims, inbox, router, actions, .. } = self;
+        for token in claiming.drain(..) {
+            let Some(socket) = claims.by_token(token) else { continue };
+            // An error is that of the link, as above.
+            let Ok(heard) = inbox.claims(socket) else { continue };
+            let now = clock::now();
+            for Claim { link, address, mac } in heard {
+                router.step(now, Input::ClaimHeard { link, address, mac }, actions);
+            }
+        }
+    }
+
     /// Takes in what the supervisor says.
     pub(super) fn listen(&mut self) -> anyhow::Result<()> {
         let peer = self.outbox.receive()?;
@@ -131,8 +151,7 @@ impl EventLoop {
             ToRouter::Start { .. } => tracing::error!("the supervisor said twice what to be; ignored"),
             ToRouter::Reload(plan) => {
                 if let Err(error) = self.follow(&plan) {
-                    let operation = format!("{} {}", error.operation, error.object);
-                    self.tell(&complaint(operation, error.errno()));
+                    self.complain(&error);
                 }
                 self.step(Input::Reloaded(plan));
                 self.pending.push(FromRouter::ReloadApplied);
@@ -180,10 +199,7 @@ impl EventLoop {
                     match tables {
                         Ok(tables) => self.step(tables.into()),
                         Err(error) => {
-                            self.tell(&complaint(
-                                format!("{} {}", error.operation, error.object),
-                                error.errno(),
-                            ));
+                            self.complain(&error);
                             self.ask_for_list();
                         }
                     }
@@ -193,13 +209,18 @@ impl EventLoop {
                     let listening = match opened {
                         Ok(()) => Listening::Open,
                         Err(error) => {
-                            let operation = format!("{} {}", error.operation, error.object);
-                            self.tell(&complaint(operation, error.errno()));
+                            self.complain(&error);
                             Listening::Refused(error.errno())
                         }
                     };
                     // A socket that is not wanted any more is not known to the core either.
                     self.step(Input::SocketBecame { socket: wanted, listening });
+                }
+                Outcome::Watching(place, result) => {
+                    let opened = self.claims.opened(clock::now(), place, result, &self.poll, &self.helper);
+                    if let Err(error) = opened {
+                        self.complain(&error);
+                    }
                 }
             }
         }
@@ -208,6 +229,12 @@ impl EventLoop {
 
     pub(super) fn step(&mut self, input: Input<'static>) {
         self.router.step(clock::now(), input, &mut self.actions);
+    }
+
+    /// Tells of a refusal that changes no decision.
+    pub(super) fn complain(&mut self, error: &mainstay_system::Error) {
+        let operation = format!("{} {}", error.operation, error.object);
+        self.tell(&complaint(operation, error.errno()));
     }
 
     pub(super) fn tell(&mut self, event: &Event) {

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 
 use mainstay_core::router::{Event, Input, Notification, Reason, Socket, Subject};
+use mainstay_system::claims::ClaimSocket;
 use mainstay_system::netlink::Tables;
 use mainstay_system::vrrp::ReceiveSocket;
 use mainstay_system::wait::Waker;
 use mainstay_system::{Error, clock};
+
+use super::claims::Place;
 
 /// A result of something that was not done in the loop.
 pub enum Outcome {
@@ -23,6 +26,8 @@ pub enum Outcome {
     Listed(Result<Tables, Error>),
     /// A socket that was asked for.
     Opened(Socket, Result<ReceiveSocket, Error>),
+    /// A socket for claims that was asked for.
+    Watching(Place, Result<ClaimSocket, Error>),
 }
 
 /// A lane's end of the way back.

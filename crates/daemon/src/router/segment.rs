@@ -99,6 +99,7 @@ impl Order {
             Action::Tell(event) => Self::Say(Telling::Tell(event)),
             Action::SendAdvert(_)
             | Action::SendHeartbeat(_)
+            | Action::ProbeAddress { .. }
             | Action::RunScript(_)
             | Action::SocketsChanged
             | Action::Finished => return None,

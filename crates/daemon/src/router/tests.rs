@@ -171,6 +171,8 @@ fn instance(name: &str, vrid: u8, priority: u8, address: &str) -> InstancePlan {
         checksum_without_pseudo_header: false,
         skip_address_check: false,
         strict: false,
+        probe_before_take: false,
+        claim_watch: false,
         mismatch_policy: mainstay_core::router::plan::MismatchPolicy::Take,
         accept: true,
         lower_priority_no_advert: false,

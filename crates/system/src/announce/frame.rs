@@ -99,6 +99,44 @@ pub fn neighbour_advertisement(mac: [u8; 6], address: Ipv6Addr, router: bool) ->
     frame
 }
 
+/// A broadcast ARP request for an address, which claims nothing: its sender address is 0.0.0.0 (RFC 5227 section 2.1.1,
+/// an ARP probe).
+#[must_use]
+pub fn arp_probe(mac: [u8; 6], address: Ipv4Addr) -> Frame {
+    let mut frame = Frame::new(BROADCAST, mac, ARP);
+    frame.push(&[0, 1, 0x08, 0, 6, 4, 0, 1]);
+    frame.push(&mac);
+    frame.push(&[0; 4]);
+    frame.push(&[0; 6]);
+    frame.push(&address.octets());
+    frame
+}
+
+/// A neighbour solicitation for an address from the unspecified address, as for duplicate address detection (RFC 4862
+/// section 5.4.2): a holder answers to all nodes.
+#[must_use]
+pub fn neighbour_probe(mac: [u8; 6], address: Ipv6Addr) -> Frame {
+    const NEXT_HEADER_ICMP: u8 = 58;
+    const LENGTH: u8 = 24;
+
+    let [.., a, b, c] = address.octets();
+    // RFC 4291 section 2.7.1: the solicited-node group of an address.
+    let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | u16::from(a), u16::from_be_bytes([b, c]));
+    let mut message = [0; LENGTH as usize];
+    message[0] = 135;
+    message[8..].copy_from_slice(&address.octets());
+    let pseudo_header = [0, 0, 0, LENGTH, 0, 0, 0, NEXT_HEADER_ICMP];
+    let checksum = checksum(&[&[0; 16], &group.octets(), &pseudo_header, &message]);
+    message[2..4].copy_from_slice(&checksum.to_be_bytes());
+
+    let mut frame = Frame::new([0x33, 0x33, 0xff, a, b, c], mac, IPV6);
+    frame.push(&[0x60, 0, 0, 0, 0, LENGTH, NEXT_HEADER_ICMP, 255]);
+    frame.push(&[0; 16]);
+    frame.push(&group.octets());
+    frame.push(&message);
+    frame
+}
+
 /// The Internet checksum over parts of even length (RFC 1071).
 fn checksum(parts: &[&[u8]]) -> u16 {
     let words = parts.iter().flat_map(|part| part.chunks_exact(2));
@@ -144,6 +182,32 @@ mod tests {
         assert_eq!(frame.as_bytes(), expected);
         let host = neighbour_advertisement(MAC, "2001:db8::9".parse().expect("an address"), false);
         assert_eq!(host.as_bytes()[58], 0x20);
+    }
+
+    #[test]
+    fn an_arp_probe_has_no_sender_address() {
+        let frame = arp_probe(MAC, Ipv4Addr::new(192, 0, 2, 9));
+        #[rustfmt::skip]
+        let expected = [
+            0xff, 0xff, 0xff, 0xff, 0xff, 0xff,  2, 0, 0, 0, 0, 1,  0x08, 0x06,
+            0, 1,  8, 0,  6,  4,  0, 1,
+            2, 0, 0, 0, 0, 1,  0, 0, 0, 0,
+            0, 0, 0, 0, 0, 0,  192, 0, 2, 9,
+        ];
+        assert_eq!(frame.as_bytes(), expected);
+    }
+
+    #[test]
+    fn a_neighbour_probe_goes_to_the_solicited_node_group() {
+        let frame = neighbour_probe(MAC, "2001:db8::12:3456".parse().expect("an address"));
+        let bytes = frame.as_bytes();
+        assert_eq!(bytes.len(), 78);
+        assert_eq!(frame.destination(), [0x33, 0x33, 0xff, 0x12, 0x34, 0x56]);
+        assert_eq!(bytes[22..38], [0; 16], "from nobody");
+        let group: Ipv6Addr = "ff02::1:ff12:3456".parse().expect("an address");
+        assert_eq!(bytes[38..54], group.octets());
+        assert_eq!((bytes[54], bytes[21]), (135, 255));
+        assert_eq!(checksum(&[&bytes[22..54], &[0, 0, 0, 24, 0, 0, 0, 58], &bytes[54..]]), 0);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::mmsg::{self, Outgoing};
 use crate::wire::SocketName;
 
-pub use frame::{Frame, gratuitous_arp, neighbour_advertisement};
+pub use frame::{Frame, arp_probe, gratuitous_arp, neighbour_advertisement, neighbour_probe};
 
 /// One announcement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,18 @@ pub struct Announcement {
     pub router: bool,
 }
 
-/// Sends announcements.
+/// A question who has an address, which claims nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Question {
+    /// Link to ask on.
+    pub link: LinkIndex,
+    /// Its hardware address.
+    pub mac: [u8; 6],
+    /// The address asked for.
+    pub address: IpAddr,
+}
+
+/// Sends announcements, and questions.
 #[derive(Debug)]
 pub struct Announcer(Socket);
 
@@ -53,9 +64,29 @@ impl Announcer {
                     IpAddr::V4(address) => gratuitous_arp(mac, address),
                     IpAddr::V6(address) => neighbour_advertisement(mac, address, router),
                 };
-                (SocketName::link(link.0, frame.ether_type(), frame.destination()), frame)
+                addressed(link, frame)
             })
             .collect();
+        self.send_frames(&frames, |place, errno| refused(&announcements[place], errno));
+    }
+
+    /// Asks everything, in order. Whoever has an address answers, if its kernel lives: see
+    /// [`claims`](crate::claims). What the kernel does not take is told to `refused`.
+    pub fn ask(&self, questions: &[Question], mut refused: impl FnMut(&Question, io::Error)) {
+        let frames: Vec<(SocketName, Frame)> = questions
+            .iter()
+            .map(|&Question { link, mac, address }| {
+                let frame = match address {
+                    IpAddr::V4(address) => arp_probe(mac, address),
+                    IpAddr::V6(address) => neighbour_probe(mac, address),
+                };
+                addressed(link, frame)
+            })
+            .collect();
+        self.send_frames(&frames, |place, errno| refused(&questions[place], errno));
+    }
+
+    fn send_frames(&self, frames: &[(SocketName, Frame)], mut refused: impl FnMut(usize, io::Error)) {
         let messages: Vec<_> = frames
             .iter()
             .map(|(name, frame)| Outgoing {
@@ -65,9 +96,13 @@ impl Announcer {
             })
             .collect();
         mmsg::send(self.0.as_fd(), 0, &messages, |place, errno| {
-            refused(&announcements[place], io::Error::from_raw_os_error(errno));
+            refused(place, io::Error::from_raw_os_error(errno));
         });
     }
+}
+
+fn addressed(link: LinkIndex, frame: Frame) -> (SocketName, Frame) {
+    (SocketName::link(link.0, frame.ether_type(), frame.destination()), frame)
 }
 
 #[cfg(test)]

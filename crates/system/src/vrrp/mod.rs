@@ -10,6 +10,7 @@ mod send;
 
 pub use datagram::DatagramSender;
 pub use receive::{Inbox, ReceiveSocket, Vrids};
+pub(crate) use receive::{bind_to_link, hop_limit, set_option};
 pub use send::Sender;
 
 /// `IPPROTO_VRRP`; not in `libc`.

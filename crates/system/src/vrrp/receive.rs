@@ -184,8 +184,12 @@ impl Inbox {
         &'a mut self,
         from: &'a ReceiveSocket,
     ) -> io::Result<impl Iterator<Item = Packet<'a>>> {
-        self.0.receive(from.as_fd())?;
-        Ok(self.0.datagrams().filter_map(|received| from.packet(received)))
+        Ok(self.burst(from.as_fd())?.filter_map(|received| from.packet(received)))
+    }
+
+    pub(crate) fn burst(&mut self, from: BorrowedFd<'_>) -> io::Result<impl Iterator<Item = Received<'_>>> {
+        self.0.receive(from)?;
+        Ok(self.0.datagrams())
     }
 
     /// Whether the last burst filled the room, so that there may be more.
@@ -203,7 +207,7 @@ fn describe(wanted: &Wanted) -> String {
     }
 }
 
-fn bind_to_link(socket: &Socket, link: LinkIndex) -> io::Result<()> {
+pub(crate) fn bind_to_link(socket: &Socket, link: LinkIndex) -> io::Result<()> {
     let index = NonZeroU32::new(link.0).ok_or_else(|| io::Error::from_raw_os_error(libc::ENODEV))?;
     socket.bind_device_by_index_v4(Some(index))
 }
@@ -239,7 +243,7 @@ fn prepare_v6(socket: &Socket, address: Ipv6Addr, wanted: &Wanted) -> io::Result
 }
 
 /// An integer option that `socket2` and `nix` do not have.
-pub(super) fn set_option(
+pub(crate) fn set_option(
     socket: &Socket,
     level: libc::c_int,
     option: libc::c_int,
@@ -272,7 +276,7 @@ pub(super) fn arrival_link(received: &Received<'_>) -> Option<LinkIndex> {
     })
 }
 
-pub(super) fn hop_limit(received: &Received<'_>) -> Option<u8> {
+pub(crate) fn hop_limit(received: &Received<'_>) -> Option<u8> {
     const KINDS: [(libc::c_int, libc::c_int); 2] =
         [(libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT), (libc::IPPROTO_IP, libc::IP_TTL)];
     control_messages(received.control).find_map(|(level, kind, value)| {

@@ -159,6 +159,8 @@ fn flags(lowering: &mut Lowering<'_>, draft: &mut Draft, statement: &Statement) 
         "higher_prio_send_advert" => {
             draft.higher_priority_send_advert = switch(report, statement).map(|value| (value, span));
         }
+        "probe_before_take" => draft.probe_before_take = switch(report, statement),
+        "claim_watch" => draft.claim_watch = switch(report, statement),
         "native_ipv6" => draft.native_ipv6 = Some(span),
         "use_vmac" | "use_ipvlan" => {
             draft.vmac = Some(span);

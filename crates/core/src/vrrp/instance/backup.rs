@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use super::{Instance, LastHeard, Machine, Wish};
+use super::probing::{Probing, Progress};
+use super::{Instance, LastHeard, Machine, Stage, Wish};
 use crate::router::plan::{Preempt, Version};
 use crate::router::reason::{Cause, State};
 use crate::time::{Duration, Instant};
@@ -19,12 +20,31 @@ pub(super) enum MasterEnd {
 }
 
 impl Instance {
-    pub(super) fn backup_deadline(&self, now: Instant, wishes: &mut Vec<Wish>) {
-        let Machine::Backup { master_down_timer, ending, .. } = &self.machine else { return };
-        if now < *master_down_timer {
+    pub(super) fn backup_deadline(&mut self, now: Instant, wishes: &mut Vec<Wish>) {
+        let interval = self.plan.advert_interval;
+        let Machine::Backup { master_down_timer, ending, stage, .. } = &mut self.machine else { return };
+        let (ending, timer) = (*ending, *master_down_timer);
+        let progress = match stage {
+            Stage::Group => Progress::Early,
+            Stage::Timer if now < timer => Progress::Early,
+            Stage::Timer => Progress::Take,
+            Stage::Probing(probing) => probing.go_on(now, interval),
+        };
+        if *stage == Stage::Timer && progress == Progress::Take && self.asks_before(ending) {
+            self.set_stage(Stage::Probing(Probing::begin(now, interval)));
+            wishes.push(Wish::AskForAddresses);
             return;
         }
-        let cause = match *ending {
+        match progress {
+            Progress::Early => {}
+            Progress::Ask => wishes.push(Wish::AskForAddresses),
+            Progress::Take => wishes.push(Wish::Enter(State::Master, self.cause_of(now, ending))),
+        }
+    }
+
+    /// Why it takes over when its timer means this.
+    fn cause_of(&self, now: Instant, ending: MasterEnd) -> Cause {
+        match ending {
             MasterEnd::Resigned(source) => Cause::MasterResigned { source },
             MasterEnd::Preemption { source, priority } => Cause::Preempted { source, priority },
             MasterEnd::Silence if self.starts_as_master() => Cause::Owner,
@@ -32,8 +52,13 @@ impl Instance {
                 silence: now
                     .saturating_since(self.last_heard.map_or(self.since, |heard| heard.at.max(self.since))),
             },
-        };
-        wishes.push(Wish::Enter(State::Master, cause));
+        }
+    }
+
+    const fn set_stage(&mut self, to: Stage) {
+        if let Machine::Backup { stage, .. } = &mut self.machine {
+            *stage = to;
+        }
     }
 
     pub(super) fn hear_as_backup(&mut self, now: Instant, heard: Heard) {
@@ -49,12 +74,11 @@ impl Instance {
         }
         let (skew, down) = (self.skew_time(), self.master_down_interval());
         self.last_heard = Some(LastHeard { at: now, source: heard.source, priority: heard.priority });
-        let Machine::Backup { master_down_timer, preempt_at, ending, waits_for_group } = &mut self.machine
-        else {
+        let Machine::Backup { master_down_timer, preempt_at, ending, stage } = &mut self.machine else {
             return;
         };
         if verdict != ToBackup::Ignored {
-            *waits_for_group = false;
+            *stage = Stage::Timer;
         }
         match verdict {
             ToBackup::MasterResigned => {
@@ -92,9 +116,9 @@ impl Instance {
     /// The master-down timer starts again at `from`: what went before was not silence.
     pub fn wait_anew(&mut self, from: Instant) {
         let down = self.master_down_interval();
-        if let Machine::Backup { master_down_timer, waits_for_group, .. } = &mut self.machine {
+        if let Machine::Backup { master_down_timer, stage, .. } = &mut self.machine {
             *master_down_timer = from + down;
-            *waits_for_group = false;
+            *stage = Stage::Timer;
         }
     }
 
@@ -104,25 +128,23 @@ impl Instance {
         let interval = theirs.min(self.plan.advert_interval * 10).max(self.master_advert_interval);
         let adverts = self.plan.down_timer_adverts;
         let down = timers::master_down_interval(self.plan.version, adverts, interval, self.priority());
-        if let Machine::Backup { master_down_timer, ending, waits_for_group, .. } = &mut self.machine {
+        if let Machine::Backup { master_down_timer, ending, stage, .. } = &mut self.machine {
             *master_down_timer = (*master_down_timer).max(now + down);
             *ending = MasterEnd::Silence;
-            *waits_for_group = false;
+            *stage = Stage::Timer;
         }
     }
 
     /// Its timer has fired, but its sync group is not ready to be master: it waits for the last member, or for an
     /// advert that starts the timer again.
     pub const fn wait_for_group(&mut self) {
-        if let Machine::Backup { waits_for_group, .. } = &mut self.machine {
-            *waits_for_group = true;
-        }
+        self.set_stage(Stage::Group);
     }
 
     /// Its sync group may have changed: the timer that has fired counts again.
     pub const fn ask_group_again(&mut self) {
-        if let Machine::Backup { waits_for_group, .. } = &mut self.machine {
-            *waits_for_group = false;
+        if let Machine::Backup { stage: Stage::Group, .. } = &self.machine {
+            self.set_stage(Stage::Timer);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::backup::MasterEnd;
 use super::mastership::Mastership;
 use super::wire::{Wire, advertised};
-use super::{Instance, Machine};
+use super::{Instance, Machine, Stage};
 use crate::heartbeat::AddressDigest;
 use crate::router::plan::{InstancePlan, Version};
 use crate::router::reason::Cause;
@@ -26,7 +26,7 @@ impl Instance {
             master_down_timer: from + wait,
             preempt_at: None,
             ending: MasterEnd::Silence,
-            waits_for_group: false,
+            stage: Stage::Timer,
         };
         self.since = now;
         self.cause = cause;

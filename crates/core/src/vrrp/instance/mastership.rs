@@ -1,5 +1,6 @@
 //! MASTER: advertising, and meeting other masters (RFC 9568 section 6.4.3).
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -32,6 +33,8 @@ pub(super) struct Mastership {
     pub(super) contest_announced: Option<Instant>,
     pub(super) rival_owner: Option<RivalOwner>,
     pub(super) rivals: Vec<Rival>,
+    /// When an address was last defended against somebody who claims it.
+    pub(super) defended: BTreeMap<IpAddr, Instant>,
 }
 
 /// Another master of lower standing, which yields as soon as it hears us.
@@ -68,6 +71,7 @@ impl Mastership {
             contest_announced: None,
             rival_owner: None,
             rivals: Vec::new(),
+            defended: BTreeMap::new(),
         }
     }
 

@@ -18,7 +18,7 @@ pub use std::net::IpAddr;
 pub use mainstay_core::address::{Family, LinkIndex};
 pub use mainstay_core::router::State::{Backup, Fault, Init, Master};
 pub use mainstay_core::router::plan::{Authentication, MismatchPolicy, Preempt, Version, WantedState};
-pub use mainstay_core::router::{Action, Alarm, Input, NotifyState, ScriptOutcome, State};
+pub use mainstay_core::router::{Action, Alarm, Input, Mac, NotifyState, ScriptOutcome, State};
 
 pub use beat::{Beat, heartbeat};
 pub use lan::Lan;
@@ -33,6 +33,9 @@ pub use wire::{Heard, advert};
 pub const ETH0: LinkIndex = LinkIndex(2);
 /// A second link.
 pub const ETH1: LinkIndex = LinkIndex(3);
+
+/// A hardware address that is on no link of ours.
+pub const STRANGER: [u8; 6] = [2, 0, 0, 0xff, 0, 1];
 
 /// An address.
 pub fn ip(text: &str) -> IpAddr {

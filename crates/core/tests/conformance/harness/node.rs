@@ -119,6 +119,17 @@ impl Node {
         self.step(Input::KernelListed { links: self.links.clone(), addresses });
     }
 
+    /// Somebody claims an address.
+    pub fn claim(&mut self, link: LinkIndex, address: &str, mac: [u8; 6]) {
+        self.step(Input::ClaimHeard { link, address: ip(address), mac });
+    }
+
+    /// The hardware address of one of its links.
+    pub fn mac(&self, index: LinkIndex) -> [u8; 6] {
+        let link = self.links.iter().find(|link| link.index == index).expect("a link of the node");
+        link.mac.expect("a link with a hardware address")
+    }
+
     /// A link loses or gains its carrier.
     pub fn set_link(&mut self, name: &str, running: bool) {
         let link = self.links.iter_mut().find(|link| link.name == name).expect("a link of the node");
@@ -431,6 +442,7 @@ impl Node {
             | Action::SetGates(_)
             | Action::CloseGate(_)
             | Action::Announce { .. }
+            | Action::ProbeAddress { .. }
             | Action::PromoteSecondaries(_)
             | Action::RunScript(_)
             | Action::Notify(_)
@@ -487,6 +499,7 @@ fn gate(gate: &Gate) -> String {
 fn line(action: &Action) -> Option<String> {
     Some(match action {
         Action::SendAdvert(advert) => format!("advert {}", advert.payload[2]),
+        Action::ProbeAddress { address, .. } => format!("ask for {address}"),
         Action::AddAddress(address) => format!("add {}", address.address),
         Action::RemoveAddress(address) => format!("remove {}", address.address),
         Action::AddRoute(route) => format!("add route {}", route.destination.address),

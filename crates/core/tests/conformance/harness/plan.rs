@@ -124,6 +124,8 @@ pub fn instance(name: &str) -> Instance {
         checksum_without_pseudo_header: false,
         skip_address_check: false,
         strict: false,
+        probe_before_take: false,
+        claim_watch: true,
         mismatch_policy: MismatchPolicy::Take,
         accept: true,
         lower_priority_no_advert: false,
