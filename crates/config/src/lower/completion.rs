@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use mainstay_core::router::plan::{Destination, InstancePlan, TrackerTarget};
 
-use super::{Lowering, commands, definitions, notify, sync_group};
+use super::{Lowering, commands, definitions, heartbeats, notify, sync_group};
 
 /// Checks and completes the whole.
 /// `any_instance`: whether the file has a `vrrp_instance`, good or bad.
 pub(crate) fn finish(lowering: &mut Lowering<'_>, any_instance: bool) {
     one_vrid_each(lowering);
+    heartbeats::finish(lowering);
     sync_group::finish(lowering);
     track_groups(lowering);
     link_delays(lowering);

@@ -14,7 +14,7 @@ use super::values::{
     LONGEST_TIMER, address, integer, is_multicast, link_name, number, required, seconds, switch,
     whole_seconds,
 };
-use super::{Lowering, later, lease, notify, scheduling, servers};
+use super::{Lowering, heartbeats, later, lease, notify, scheduling, servers};
 use crate::model::TimedCommand;
 use crate::tree::{Statement, Word};
 
@@ -35,6 +35,8 @@ pub(crate) struct Defaults {
     pub(crate) announce: AnnouncePlan,
     /// `vip_lease` and `only_if_peer_seen`.
     pub(crate) lease: lease::Said,
+    /// What was said about heartbeats, also by instances.
+    pub(crate) heartbeats: heartbeats::Said,
     /// `vrrp_down_timer_adverts`.
     pub(crate) down_timer_adverts: u8,
     /// `vrrp_lower_prio_no_advert`.
@@ -87,6 +89,7 @@ impl Defaults {
             said: AnnounceDefaults::default(),
             announce: AnnouncePlan::default(),
             lease: lease::Said::default(),
+            heartbeats: heartbeats::Said::default(),
             down_timer_adverts: 3,
             lower_priority_no_advert: None,
             higher_priority_send_advert: false,
@@ -158,6 +161,7 @@ pub(crate) fn lower(lowering: &mut Lowering<'_>, block: &Statement) {
             || scheduling::word(lowering, statement)
             || announce::global_word(lowering, statement)
             || lowering.defaults.lease.word(&mut lowering.report, statement)
+            || heartbeats::global_word(lowering, statement)
             || servers::global_word(lowering, statement);
         if !handled {
             later::word(lowering, statement);

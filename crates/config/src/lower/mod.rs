@@ -16,6 +16,7 @@ mod commands;
 mod completion;
 mod definitions;
 mod global;
+mod heartbeats;
 mod instance;
 mod later;
 mod lease;

@@ -10,6 +10,7 @@ mod announcements;
 mod authentication;
 mod checkers;
 mod global;
+mod heartbeats;
 mod instance;
 mod order;
 mod properties;

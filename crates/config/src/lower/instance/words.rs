@@ -7,7 +7,7 @@ use mainstay_core::router::plan::WantedState;
 
 use super::super::addresses::{self, Place};
 use super::super::values::{integer, link_name, number, required, seconds, switch};
-use super::super::{Lowering, authentication, global, routes, rules, trackers};
+use super::super::{Lowering, authentication, global, heartbeats, routes, rules, trackers};
 use super::Draft;
 use crate::tree::{Statement, Word};
 
@@ -21,6 +21,7 @@ pub(super) fn read(lowering: &mut Lowering<'_>, draft: &mut Draft, statement: &S
         || draft.notify.word(lowering, statement)
         || draft.announce.word(&mut lowering.report, statement, keyword, 0)
         || draft.lease.word(&mut lowering.report, statement)
+        || heartbeats::path_word(lowering, statement, Some(&draft.name))
         || blocks(lowering, draft, statement)
         || flags(lowering, draft, statement)
     {
