@@ -56,11 +56,11 @@ fn one(diagnostic: &Diagnostic, sources: &Sources, lines: &mut Lines<'_>, render
     renderer.render(&[Group::with_title(title).elements(elements)])
 }
 
-/// The line with secrets behind `auth_pass`, `password` and `key ID` starred out, byte for byte, so that marks fit.
+/// The line with secrets behind `auth_pass`, `password`, `heartbeat_key` and `key ID` starred out, byte for byte, so that marks fit.
 fn masked(line: &str) -> Cow<'_, str> {
     let words = || line.split_ascii_whitespace();
     let Some((place, visible)) = words().enumerate().find_map(|(place, word)| match word {
-        "auth_pass" | "password" => Some((place, 1)),
+        "auth_pass" | "password" | "heartbeat_key" => Some((place, 1)),
         "key" => Some((place, 2)),
         _ => None,
     }) else {
@@ -189,7 +189,7 @@ fn write(statements: &[Statement], inside: &str, level: usize, out: &mut String)
 /// How many words of a statement with a secret may be shown; `None` if it has none.
 fn secret(statement: &Statement, inside: &str) -> Option<usize> {
     match (inside, statement.keyword()) {
-        ("authentication", "auth_pass") | ("SSL", "password") => Some(1),
+        ("authentication", "auth_pass") | ("SSL", "password") | ("global_defs", "heartbeat_key") => Some(1),
         ("auth_hmac", "key") => Some(2),
         _ => None,
     }

@@ -154,4 +154,7 @@ fn a_misplaced_password_is_not_shown() {
     let text = human(&tree.diagnostics, &tree.sources, false);
     assert!(text.contains("auth_pass ********\n") && text.contains("key 7 ********\n"), "{text}");
     assert!(!text.contains("nter2") && !text.contains("00ff"), "{text}");
+    let tree = read("global_defs {\n    nonsense heartbeat_key between-us\n}\n");
+    let text = human(&tree.diagnostics, &tree.sources, false);
+    assert!(text.contains("heartbeat_key **********\n"), "{text}");
 }

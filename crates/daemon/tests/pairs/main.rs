@@ -18,6 +18,8 @@ mod reload;
 
 mod crash;
 
+mod paths;
+
 mod kernel;
 
 mod bad_packets;

@@ -167,7 +167,7 @@ impl Scene {
         Ok(())
     }
 
-    /// Drops all VRRP packets between the two while everything else passes, or lets them pass again.
+    /// Drops all VRRP packets and heartbeats between the two while everything else passes, or lets them pass again.
     pub fn deafen(&self, deaf: bool) -> Result<()> {
         for side in [&self.a, &self.b] {
             let namespace = side.node.namespace();
@@ -176,6 +176,7 @@ impl Scene {
                 let hook = "{ type filter hook ingress device eth0 priority 0 ; }";
                 namespace.command("nft", &format!("add chain netdev deaf arrival {hook}"))?;
                 namespace.command("nft", "add rule netdev deaf arrival meta l4proto 112 drop")?;
+                namespace.command("nft", "add rule netdev deaf arrival udp dport 10112 drop")?;
             } else {
                 namespace.command("nft", "delete table netdev deaf")?;
             }
