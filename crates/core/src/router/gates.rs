@@ -11,7 +11,6 @@ use super::plan::Destination;
 use super::reason::Reason;
 use super::report::LeaseState;
 use super::{Phase, Router};
-use crate::address::LinkIndex;
 use crate::lease::{Gate, GateId, GateLink, Guard};
 use crate::time::{Duration, Instant};
 use crate::vrrp::Instance;
@@ -73,11 +72,12 @@ impl Gates {
         self.stale = true;
     }
 
-    /// The gate of this instance, if the kernel was asked for one.
+    /// The gate of this instance, if the kernel was asked for one that adverts open and close.
     fn of(&self, instance: usize) -> Option<GateId> {
         let id = *self.ids.get(instance)?;
         let asked = self.asked.as_deref()?;
-        asked.binary_search_by_key(&id, |gate| gate.id).is_ok().then_some(id)
+        let place = asked.binary_search_by_key(&id, |gate| gate.id).ok()?;
+        matches!(asked[place].guard, Guard::Lease { .. }).then_some(id)
     }
 }
 
@@ -130,7 +130,8 @@ impl Router {
         }
     }
 
-    /// Closes the gate of an instance that is no longer master and has not said so by priority 0.
+    /// Closes the gate of an instance that is no longer master and has not said so by priority 0. A gate that nothing
+    /// closes stays open: no advert would open it again.
     pub(super) fn close_gate(&self, id: usize, actions: &mut Actions) {
         actions.extend(self.gates.of(id).map(Action::CloseGate));
     }
@@ -143,7 +144,7 @@ impl Router {
         gates
     }
 
-    fn gate(&self, id: usize, shared: &BTreeSet<(LinkIndex, IpAddr)>) -> Option<Gate> {
+    fn gate(&self, id: usize, shared: &BTreeSet<IpAddr>) -> Option<Gate> {
         let instance = &self.instances[id];
         let plan = &instance.plan;
         let lease = plan.lease?;
@@ -153,7 +154,7 @@ impl Router {
             .iter()
             .chain(&plan.excluded_addresses)
             .filter_map(|address| Some((self.gate_link(&address.link)?, address.address)))
-            .filter(|(link, address)| !shared.contains(&(link.index, *address)))
+            .filter(|(_, address)| !shared.contains(address))
             .collect();
         if addresses.is_empty() {
             return None;
@@ -185,18 +186,16 @@ impl Router {
         (!is_loopback).then(|| GateLink { index: known.link.index, name: String::from(name) })
     }
 
-    /// Addresses that more than one instance has, or that are there as long as the daemon runs: the gate of one would
-    /// shut out the other.
-    fn shared_addresses(&self) -> BTreeSet<(LinkIndex, IpAddr)> {
-        let mut users: BTreeMap<(LinkIndex, IpAddr), u32> = BTreeMap::new();
+    /// Addresses that more than one instance has (on whatever links: the kernel keeps one list of open addresses), or that
+    /// are there as long as the daemon runs: the gate of one would shut out the other.
+    fn shared_addresses(&self) -> BTreeSet<IpAddr> {
+        let mut users: BTreeMap<IpAddr, u32> = BTreeMap::new();
         let of_plans = self.instances.iter().flat_map(|instance| {
             instance.plan.addresses.iter().chain(&instance.plan.excluded_addresses).map(|own| (own, 1))
         });
         let of_node = self.static_entries.addresses.iter().map(|own| (own, 2));
         for (address, count) in of_plans.chain(of_node) {
-            if let Some(known) = self.kernel.by_name(&address.link) {
-                *users.entry((known.link.index, address.address)).or_default() += count;
-            }
+            *users.entry(address.address).or_default() += count;
         }
         users.into_iter().filter(|(_, count)| *count > 1).map(|(address, _)| address).collect()
     }

@@ -68,7 +68,8 @@ fn d06_what_waited_for_it_is_judged_as_a_backup() {
 
 #[test]
 fn every_fact_finds_a_late_master_as_a_backup() {
-    let facts: Vec<(&str, fn(&mut Node))> = vec![
+    type Tell = fn(&mut Node);
+    let facts: Vec<(&str, Tell)> = vec![
         ("a tick", Node::tick),
         ("a packet", |node| node.hear(advert().priority(1))),
         ("a damaged packet", |node| node.hear(advert().damaged(Vec::clear))),
@@ -356,6 +357,24 @@ fn a_master_that_yields_closes_its_gate_before_it_lets_go() {
     let mut node = armed_master();
     node.hear(advert().priority(200));
     node.expect_effects(&["close gate", "remove 192.0.2.1", "notify VI_1 BACKUP"]);
+}
+
+#[test]
+fn a_gate_that_nothing_closes_is_not_closed_for_a_member_of_a_group_that_yields() {
+    let members = plan()
+        .instance(alone().leased(LEASE))
+        .instance(instance("VI_2").vrid(11).addresses(&["192.0.2.2"]).announcing_once().leased(LEASE))
+        .group(group("VG", &["VI_1", "VI_2"]));
+    let mut node = Node::with(members);
+    node.advance(s(5));
+    node.hear(advert().priority(50));
+    node.advance(ms(10));
+    node.forget();
+    node.hear(advert().priority(200));
+    node.expect_states(&[("VI_1", Backup), ("VI_2", Backup)]);
+    // No peer of VI_2 is known: no advert would open its gate again.
+    let closed = node.effects().into_iter().filter(|effect| effect == "close gate");
+    assert_eq!(closed.count(), 1);
 }
 
 #[test]

@@ -316,11 +316,10 @@ impl Node {
 
     /// The gates last ordered, if any were since the test last looked.
     pub fn gates(&self) -> Option<&[Gate]> {
-        let gates = self.new_orders().iter().filter_map(|(_, action)| match action {
+        self.new_orders().iter().rev().find_map(|(_, action)| match action {
             Action::SetGates(gates) => Some(&**gates),
             _ => None,
-        });
-        gates.last()
+        })
     }
 
     /// Heartbeats since the test last looked, with where they go.
