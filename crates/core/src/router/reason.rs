@@ -115,6 +115,11 @@ pub enum Reason {
         /// Errno.
         errno: i32,
     },
+    /// This machine cannot make the gates of the VIP lease; told by whoever tried.
+    LeaseUnusable {
+        /// What is missing, in words.
+        why: String,
+    },
     /// A reload was applied.
     Reloaded {
         /// Instances added.
@@ -390,6 +395,9 @@ impl fmt::Display for Reason {
             }
             Self::LeaseWithoutPeer => {
                 formatter.write_str("the VIP lease does not count: no other router is known to be alive")
+            }
+            Self::LeaseUnusable { why } => {
+                write!(formatter, "this machine cannot make the gates of the VIP lease: {why}")
             }
             Self::LeaseRefused { errno } => write!(
                 formatter,

@@ -10,8 +10,9 @@ use mainstay_system::announce::{Announcement, Announcer};
 use mainstay_system::netlink::{Change, Writer};
 use mainstay_system::{Error, sysctl};
 
+use super::gates::Gatekeeper;
 use super::outcome::{Outcome, Reporter};
-use super::segment::{Segment, Telling, segments};
+use super::segment::{GateOrder, Segment, Telling, segments};
 
 /// Stack of a lane in bytes. Locked memory is there from the first moment on, so that a default stack of 2 MiB would
 /// count in full.
@@ -34,7 +35,12 @@ impl Effects {
     /// # Errors
     /// When the process may not change addresses or send announcements at all, or can have no thread.
     pub fn start(reporter: Reporter) -> anyhow::Result<Self> {
-        let lane = Lane { writer: Writer::open()?, announcer: Announcer::open()?, reporter };
+        let lane = Lane {
+            writer: Writer::open()?,
+            announcer: Announcer::open()?,
+            gatekeeper: Gatekeeper::default(),
+            reporter,
+        };
         let (orders, receiver) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("effects".to_owned())
@@ -63,6 +69,7 @@ impl Effects {
 struct Lane {
     writer: Writer,
     announcer: Announcer,
+    gatekeeper: Gatekeeper,
     reporter: Reporter,
 }
 
@@ -88,7 +95,13 @@ impl Lane {
     }
 
     fn perform(&mut self, segment: Segment) {
-        let Segment { gates: _, promotions, changes, announcements, tellings } = segment;
+        let Segment { gates, promotions, changes, announcements, tellings } = segment;
+        for order in gates {
+            match order {
+                GateOrder::Become(wanted) => self.gatekeeper.become_these(&wanted, &self.reporter),
+                GateOrder::Close(gate) => self.gatekeeper.close(gate, &self.reporter),
+            }
+        }
         for link in promotions {
             if let Err(error) = sysctl::promote_secondaries(&link) {
                 self.reporter.complain(format!("set promote_secondaries of {link}"), error.errno());

@@ -39,6 +39,9 @@ const LATE: Duration = Duration::from_millis(5);
 /// replaced.
 const STALE: Duration = Duration::from_millis(15);
 
+/// "Timer expired": the errno of an advert that we do not send ourselves because its lease is over.
+const ETIME: i32 = 62;
+
 /// How often we look at most.
 const LOOKS: usize = 8;
 
@@ -252,6 +255,16 @@ impl EventLoop {
             return;
         }
         let Self { sender, adverts, router, actions, .. } = self;
+        // We may have been stopped between the decision and this line.
+        let now = clock::now();
+        adverts.retain(|advert| {
+            let in_time = advert.not_after.is_none_or(|end| now < end);
+            if !in_time {
+                let instance = Arc::clone(&advert.instance);
+                router.step(now, Input::AdvertRefused { instance, errno: ETIME }, actions);
+            }
+            in_time
+        });
         sender.send(adverts, |advert, errno| {
             let instance = Arc::clone(&advert.instance);
             router.step(clock::now(), Input::AdvertRefused { instance, errno }, actions);

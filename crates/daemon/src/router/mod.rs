@@ -16,6 +16,7 @@
 mod claims;
 mod effects;
 mod event_loop;
+mod gates;
 mod helper;
 mod intake;
 mod outbox;

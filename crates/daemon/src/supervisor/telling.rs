@@ -78,7 +78,8 @@ const fn level(reason: &Reason) -> Level {
         | Reason::PathDown { left: false, .. }
         | Reason::AlarmBegan { .. }
         | Reason::LoopLate(_)
-        | Reason::LeaseRefused { .. } => Level::WARN,
+        | Reason::LeaseRefused { .. }
+        | Reason::LeaseUnusable { .. } => Level::WARN,
         Reason::Refused { .. } => Level::ERROR,
     }
 }
