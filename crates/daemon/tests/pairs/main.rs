@@ -20,6 +20,8 @@ mod crash;
 
 mod paths;
 
+mod lease;
+
 mod kernel;
 
 mod bad_packets;
