@@ -1,18 +1,19 @@
 //! Linux, in small pieces that each do one thing: read the clock, wait, read and write kernel tables, send and receive
-//! VRRP, announce addresses, start programs, schedule the process.
+//! VRRP, announce addresses, start programs, schedule the process, program the load balancer.
 //!
 //! Nothing here decides anything. Every call that can fail says which operation failed on which object ([`Error`]).
 //! All `unsafe` code of Mainstay lives in this crate.
 //!
 //! Read in this order: [`clock`], [`wait`] (epoll, timer, wake-ups), [`netlink`] (what the kernel has, and changing it),
 //! [`vrrp`] (sockets for adverts), [`announce`] (gratuitous ARP and neighbour advertisements), [`claims`] (those of
-//! others), [`lease`] (gates before the addresses), [`probe`] (asking servers whether they are well), then the small
-//! rest.
+//! others), [`lease`] (gates before the addresses), [`ipvs`] (the load balancer's table), [`probe`] (asking servers
+//! whether they are well), then the small rest.
 
 pub mod announce;
 pub mod claims;
 pub mod clock;
 pub mod host;
+pub mod ipvs;
 pub mod lease;
 pub mod memory;
 pub mod namespace;

@@ -13,12 +13,15 @@ use anyhow::{Context, Result, bail, ensure};
 use super::kernel::Kernel;
 use super::quoted;
 
+/// The guest watches its time itself, from when it is up. It is ended by force if it does not.
+const GRACE: Duration = Duration::from_secs(60);
+
 const SCRIPT: &str = include_str!("guest.sh");
 
 /// What a guest gets.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// How long the guest may run, in seconds.
+    /// How long the job may run, in seconds. When that is over, the guest says what it is waiting for.
     #[arg(long, default_value_t = Self::default().seconds)]
     pub seconds: u64,
     /// The guest's memory, in MiB.
@@ -73,15 +76,15 @@ impl Guest {
         self.write_job(job, options, script)?;
         let start = Instant::now();
         let child = self.qemu(job, options)?.spawn().context("start qemu-system-x86_64")?;
-        let ended = stream(child, Duration::from_secs(options.seconds), hear)?;
+        let ended = stream(child, Duration::from_secs(options.seconds) + GRACE, hear)?;
         let read = |name: &str| fs::read_to_string(job.join(name)).unwrap_or_default().trim().to_owned();
         if options.timing {
             eprintln!("vm: guest up after {} s, all of it took {:.1?}", read("up"), start.elapsed());
         }
         match read("status").parse() {
             Ok(status) => Ok(status),
-            Err(_) if !ended => bail!("the guest was ended after {} s", options.seconds),
-            Err(_) => bail!("the guest ended before its job did:\n{}", read("console")),
+            Err(_) if !ended => bail!("the guest had to be ended; its console:\n{}", read("console")),
+            Err(_) => bail!("the guest ended before its job did; its console:\n{}", read("console")),
         }
     }
 
@@ -90,14 +93,11 @@ impl Guest {
             fs::remove_dir_all(job).context("remove the job of a process of the same number")?;
         }
         fs::create_dir_all(job).with_context(|| format!("make {}", job.display()))?;
-        let limit = format!("(sleep {}; exec busybox poweroff -f) &\n", options.seconds);
+        let limit = options.seconds.to_string();
         let modules = self.kernel.modules();
         let mut files = vec![
-            // Should we be killed, the guest still ends.
-            (
-                "guest.sh",
-                SCRIPT.replacen("job=/run/mainstay-vm\n", &format!("job=/run/mainstay-vm\n{limit}"), 1),
-            ),
+            ("guest.sh", SCRIPT.to_owned()),
+            ("seconds", limit),
             ("command", script.to_owned()),
             ("modules", format!("{}\n", modules.display())),
             ("binds", self.binds()?),
@@ -127,7 +127,7 @@ impl Guest {
         qemu.args(["-smp", &options.cpus.to_string(), "-m", &options.memory.to_string()]);
         qemu.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none"]);
         qemu.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(&self.initrd);
-        qemu.args(["-append", "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off tsc=reliable"]);
+        qemu.args(["-append", "console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off tsc=reliable"]);
         qemu.arg("-serial").arg(format!("file:{}", escaped(&job.join("console"))));
         qemu.args(["-device", "virtio-serial-pci"]);
         for (number, name, descriptor) in [(1, "out", 1), (2, "err", 2)] {

@@ -34,6 +34,17 @@ out=$!
 cat /run/err >"$(port err)" &
 err=$!
 
+# The time limit. What every thread waits for goes to the console, for whoever wonders why.
+{
+    sleep "$(cat "$job/seconds")"
+    for thread in /proc/[0-9]*/task/*; do
+        [ -n "$(cat "$thread/cmdline" | tr -d '\0')" ] || continue
+        echo "${thread##*/} $(cat "$thread/comm") $(cat "$thread/syscall")"
+        cat "$thread/stack"
+    done >/dev/console 2>/dev/null
+    busybox poweroff -f
+} &
+
 cut -d' ' -f1 /proc/uptime >"$job/up"
 sh "$job/command" </dev/null >/run/out 2>/run/err
 echo $? >"$job/status"

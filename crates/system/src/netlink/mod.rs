@@ -7,7 +7,7 @@
 mod decode;
 mod encode;
 mod monitor;
-mod socket;
+pub(crate) mod socket;
 mod tables;
 mod writer;
 

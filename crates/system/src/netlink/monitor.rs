@@ -42,7 +42,8 @@ impl Monitor {
     /// # Errors
     /// When the kernel gives no socket.
     pub fn open(route_protocols: &[u8]) -> Result<Self> {
-        let mut monitor = Self { socket: socket::open(RECEIVE_BUFFER)?, buffer: vec![0; DATAGRAM].into() };
+        let mut monitor =
+            Self { socket: socket::open_route(RECEIVE_BUFFER)?, buffer: vec![0; DATAGRAM].into() };
         // The filter comes first: without it, a machine with a large table may lose events at once.
         monitor.follow_routes_of(route_protocols)?;
         monitor.join().map_err(Error::of("listen for changes of", "links, addresses and routes"))?;

@@ -1,4 +1,4 @@
-//! A netlink socket of the routing family.
+//! A netlink socket.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -13,20 +13,23 @@ use crate::error::{Error, Result};
 /// event of a link with many virtual functions may be longer.
 pub const DATAGRAM: usize = 64 << 10;
 
-/// Opens and binds a socket with a receive buffer of that many bytes.
-pub fn open(receive_buffer: usize) -> Result<Socket> {
-    let socket = || -> io::Result<Socket> {
-        let mut socket = Socket::new(NETLINK_ROUTE)?;
-        socket.bind_auto()?;
-        // More than the system's maximum needs CAP_NET_ADMIN. Without it the kernel gives what it may: fewer
-        // events fit, and a loss is noticed and healed all the same.
-        let fd = borrow(&socket);
-        if setsockopt(&fd, sockopt::RcvBufForce, &receive_buffer).is_err() {
-            setsockopt(&fd, sockopt::RcvBuf, &receive_buffer)?;
-        }
-        Ok(socket)
-    };
-    socket().map_err(Error::of("open a netlink socket for", "links, addresses and routes"))
+/// Opens and binds a socket of a protocol (`NETLINK_*`) with a receive buffer of that many bytes.
+pub fn open(protocol: isize, receive_buffer: usize) -> io::Result<Socket> {
+    let mut socket = Socket::new(protocol)?;
+    socket.bind_auto()?;
+    // More than the system's maximum needs CAP_NET_ADMIN. Without it the kernel gives what it may: fewer events fit,
+    // and a loss is noticed and healed all the same.
+    let fd = borrow(&socket);
+    if setsockopt(&fd, sockopt::RcvBufForce, &receive_buffer).is_err() {
+        setsockopt(&fd, sockopt::RcvBuf, &receive_buffer)?;
+    }
+    Ok(socket)
+}
+
+/// The same for links, addresses and routes.
+pub fn open_route(receive_buffer: usize) -> Result<Socket> {
+    open(NETLINK_ROUTE, receive_buffer)
+        .map_err(Error::of("open a netlink socket for", "links, addresses and routes"))
 }
 
 /// The socket's descriptor for calls that want a borrowed one.

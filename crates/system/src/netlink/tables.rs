@@ -37,7 +37,7 @@ impl From<Tables> for Input<'static> {
 /// When the kernel refuses, or changes so fast that no list is consistent.
 pub fn tables() -> Result<Tables> {
     let list = || -> io::Result<Tables> {
-        let socket = socket::open(1 << 20).map_err(|error| error.source)?;
+        let socket = socket::open_route(1 << 20).map_err(|error| error.source)?;
         let mut tables = Tables::default();
         dump(&socket, &RouteNetlinkMessage::GetLink(LinkMessage::default()), |message| {
             if let Message::Link(link) = message {

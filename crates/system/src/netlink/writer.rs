@@ -102,7 +102,7 @@ impl Writer {
     /// # Errors
     /// When the kernel gives no socket.
     pub fn open() -> Result<Self> {
-        let socket = socket::open(RECEIVE_BUFFER)?;
+        let socket = socket::open_route(RECEIVE_BUFFER)?;
         // An answer then carries the header of a refused request only. Without it answers are just longer.
         let _ = socket.set_cap_ack(true);
         Ok(Self { socket, sequence: 0, batch: Vec::new(), answers: vec![0; DATAGRAM].into() })
