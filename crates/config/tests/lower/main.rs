@@ -12,6 +12,7 @@ mod checkers;
 mod global;
 mod heartbeats;
 mod instance;
+mod lease;
 mod order;
 mod properties;
 mod routes;
