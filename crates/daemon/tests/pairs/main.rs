@@ -26,6 +26,8 @@ mod kernel;
 
 mod bad_packets;
 
+mod alarms;
+
 mod tutorials;
 
 mod lab_itself;
