@@ -22,7 +22,7 @@
 //!
 //! The kernel counts timeouts in jiffies and rounds down, so a gate never closes late, and less than two jiffies early.
 //! Measured by the test `precision`, 20 leases each, time from the advert to the end in milliseconds (250 jiffies a
-//! second, Linux 6.18):
+//! second, Linux 6.18; an emulated guest with Debian's 6.1 has the same rule and a coarser measurement):
 //!
 //! | lease | min | median | max |
 //! |---|---|---|---|

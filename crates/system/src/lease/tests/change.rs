@@ -117,6 +117,7 @@ fn a_link_that_vanishes_takes_its_gate_with_it_and_no_other() {
             Gate { id: GateId(8), instance: "VI_2".into(), link, vrid: 52, addresses, ..gate(NEVER) }
         };
         let first_index = lab::index("x1");
+        let gate = |guard| Gate { lease: Duration::from_secs(60), ..gate(guard) };
         let mut gates = standing(&[gate(NEVER), second(first_index)]);
         assert!(nft("list table netdev mainstay").contains("ingress-x1"));
         lab::ip("link del x1");
