@@ -71,6 +71,11 @@ impl Report {
         println!("{}", line.trim_end());
     }
 
+    /// How many lines fell short so far.
+    pub fn short(&self) -> usize {
+        self.short
+    }
+
     /// Prints how many lines fell short.
     pub fn end(&self) {
         println!("\n{} lines, {} short of their target", self.lines, self.short);

@@ -145,6 +145,14 @@ impl Lab {
         Node::new(Arc::clone(&self.inner), name)
     }
 
+    /// Lets everything through again after [`Node::stop_hearing`].
+    ///
+    /// # Errors
+    /// Fails if everything gets through already.
+    pub fn mend(&self) -> Result<()> {
+        self.inner.hub.command("nft", &format!("delete table netdev {}", node::CUTS)).map(drop)
+    }
+
     /// Writes down every VRRP and ARP packet that crosses this bridge.
     ///
     /// # Errors

@@ -15,6 +15,9 @@ use super::probe::{Echo, Prober};
 use super::process::Process;
 use super::watch::AddressWatch;
 
+/// The table of what does not get through, in the namespace of the bridges.
+pub(super) const CUTS: &str = "cuts";
+
 /// One machine.
 #[derive(Debug)]
 pub struct Node {
@@ -128,6 +131,22 @@ impl Node {
     /// Fails if there is no such link.
     pub fn join_port(&self, link: &str) -> Result<()> {
         self.lab.hub.ip(&format!("link set {} up", self.port(link))).map(drop)
+    }
+
+    /// Lets nothing that another node sends by its link of the same name reach this one by this link, until
+    /// [`Lab::mend`](super::Lab::mend): the cable is whole, everybody else is heard, and the other node hears us.
+    ///
+    /// # Errors
+    /// Fails without the `nft` program, or if there is no such link.
+    pub fn stop_hearing(&self, link: &str, other: &Self) -> Result<()> {
+        let listing = other.namespace.ip(&format!("-oneline link show dev {link}"))?;
+        let mut words = listing.split_whitespace().skip_while(|word| *word != "link/ether").skip(1);
+        let mac = words.next().context("the other node's link has no hardware address")?;
+        let (hub, port) = (&self.lab.hub, self.port(link));
+        hub.command("nft", &format!("add table netdev {CUTS}"))?;
+        let hook = format!("{{ type filter hook egress device {port} priority 0 ; }}");
+        hub.command("nft", &format!("add chain netdev {CUTS} {port} {hook}"))?;
+        hub.command("nft", &format!("add rule netdev {CUTS} {port} ether saddr {mac} drop")).map(drop)
     }
 
     /// Whether an address (without prefix length) is here. FRR leaves its addresses on a macvlan named `vrrp...` all

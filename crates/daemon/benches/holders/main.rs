@@ -1,0 +1,153 @@
+//! `cargo xtask bench holders`: how long two nodes hold one address, and how long none does, when the master is frozen,
+//! killed, starved, half deaf, cut off or asked to leave.
+//!
+//! What counts is not what the daemons believe but what an outsider sees: a third machine on the segment asks by ARP who
+//! has the virtual address, every millisecond, and looks which hardware addresses answer each of its questions. A
+//! question that is answered by both nodes is a millisecond with two holders.
+//!
+//! Mainstay and keepalived are measured at the same time, each pair in a network of its own, at both advert intervals.
+//! Before the first fault the backup has been master once and has handed over to the one with the higher priority, so
+//! that each has heard the other: the VIP lease counts only for a peer that is known to be alive. That is so again after
+//! every fault, because the first node takes the address back from the second.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod fault;
+mod observer;
+mod pair;
+mod starvation;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use mainstay::lab::Program;
+
+use common::report::{Report, Target};
+use common::{Both, Contestants, median, range};
+use fault::Fault;
+use observer::Seen;
+use pair::{Pair, Paths};
+
+/// Two holders and none: Mainstay and keepalived under the same faults.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Two of each only: under four minutes
+    #[arg(long)]
+    quick: bool,
+    /// How often each fault is measured
+    #[arg(short = 'n', value_name = "COUNT")]
+    count: Option<usize>,
+    /// Only faults with one of these words in their names
+    words: Vec<String>,
+    /// Another program in the place of Mainstay
+    #[arg(long, value_name = "PATH")]
+    ours: Option<PathBuf>,
+    /// Another program in the place of keepalived
+    #[arg(long, value_name = "PATH")]
+    theirs: Option<PathBuf>,
+    /// Given by cargo, without effect
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// What was seen of one fault, in as many measurements.
+type Measured = Vec<(Fault, Vec<Seen>)>;
+
+fn main() -> Result<ExitCode> {
+    let options = Options::parse();
+    mainstay::lab::user::enter()?;
+    let start = Instant::now();
+    let count = options.count.unwrap_or(if options.quick { 2 } else { 20 });
+    let contestants = Contestants::new(options.ours.clone(), options.theirs.clone());
+    let wanted = |fault: &Fault| {
+        options.words.is_empty() || options.words.iter().any(|word| fault.name().contains(word.as_str()))
+    };
+    let faults: Vec<Fault> = Fault::ALL.into_iter().filter(wanted).collect();
+    let adverts = [Duration::from_secs(1), Duration::from_millis(200)];
+
+    let results: Result<Vec<Both<Measured>>> = std::thread::scope(|scope| {
+        let running = adverts.map(|advert| {
+            contestants.both().map(|(name, program)| {
+                let faults = &faults;
+                scope.spawn(move || measure(name, program, advert, faults, count))
+            })
+        });
+        let finished = running.map(|sides| {
+            let [ours, theirs] =
+                sides.map(|side| side.join().unwrap_or_else(|p| std::panic::resume_unwind(p)));
+            Ok(Both { ours: ours?, theirs: theirs? })
+        });
+        finished.into_iter().collect()
+    });
+    let mut report = Report::default();
+    for (advert, measured) in adverts.into_iter().zip(results?) {
+        tell(advert, count, &measured, &mut report);
+    }
+    report.end();
+    println!("took {:.0} s", start.elapsed().as_secs_f64());
+    Ok(if report.short() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Measures every fault `count` times at one contestant and one interval, one fault after the other in each round.
+fn measure(
+    name: &str,
+    program: &Program,
+    advert: Duration,
+    faults: &[Fault],
+    count: usize,
+) -> Result<Measured> {
+    let ours = name == "ours";
+    let lab = |paths: &str| format!("holders-{name}-{}-{paths}", advert.as_millis());
+    let mut measured: Measured = faults.iter().map(|fault| (*fault, Vec::new())).collect();
+    let needs = |paths| faults.iter().any(|fault| fault.paths() == paths);
+    let mut one = needs(Paths::One).then(|| Pair::new(&lab("1"), program, advert, Paths::One)).transpose()?;
+    // keepalived has one path only: what it does there is what it does anyway.
+    let paths = if ours { Paths::Two } else { Paths::One };
+    let mut two = needs(Paths::Two).then(|| Pair::new(&lab("2"), program, advert, paths)).transpose()?;
+    for round in 0..count {
+        for (fault, seen) in &mut measured {
+            let pair = match fault.paths() {
+                Paths::One => one.as_mut(),
+                Paths::Two => two.as_mut(),
+            };
+            let pair = pair.context("a pair for every fault was made above")?;
+            let what = || format!("{name}, advert {advert:?}, {}, round {round}", fault.name());
+            seen.push(
+                pair.measure(*fault)
+                    .with_context(|| format!("{}\n{}", what(), pair.logs()))
+                    .with_context(what)?,
+            );
+        }
+    }
+    for pair in [one, two].into_iter().flatten() {
+        pair.end()?;
+    }
+    Ok(measured)
+}
+
+/// Prints what was measured at one advert interval.
+fn tell(advert: Duration, count: usize, measured: &Both<Measured>, report: &mut Report) {
+    let seconds = advert.as_secs_f64();
+    report.heading(&format!(
+        "advert {seconds} s, VRRPv3, priorities 150 and 100, {count} times each (greatest and, behind it, median)"
+    ));
+    for ((fault, ours), (_, theirs)) in measured.ours.iter().zip(&measured.theirs) {
+        let sides = Both { ours: ours.clone(), theirs: theirs.clone() };
+        let of = |figure: fn(&Seen) -> Duration| {
+            sides.map(|seen| seen.iter().map(|seen| figure(seen).as_secs_f64() * 1000.0).collect::<Vec<_>>())
+        };
+        let (both, nobody) = (of(|seen| seen.both), of(|seen| seen.nobody));
+        line(&format!("{}: both", fault.name()), &both, fault.most_both(advert), report);
+        line("  nobody, at a stretch", &nobody, fault.most_nobody(), report);
+    }
+}
+
+fn line(what: &str, figures: &Both<Vec<f64>>, target: Option<Duration>, report: &mut Report) {
+    let target = target.map_or(Target::None, |most| Target::AtMost(most.as_secs_f64() * 1000.0));
+    let medians = figures.map(|figures| median(figures));
+    let note = format!("{:.1}, {:.1}", medians.ours, medians.theirs);
+    report.line(what, " ms", 1, &figures.map(|figures| range(figures).1), target, &note);
+}
