@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use mainstay::lab::{seconds, wait_until};
 
-use crate::scene::{Cast, Family, Kind, LIMIT, Pairing, Scene, Side, priority};
+use crate::scene::{Cast, Family, Kind, LIMIT, Pairing, Scene, Side, drop_all_of_ours, priority};
 
 const TWO_PATHS: &str =
     "global_defs {\n@mainstay heartbeat_path dev eth1\n@mainstay heartbeat_key between-a-and-b-only\n}";
@@ -23,12 +23,8 @@ fn two_links() -> Result<Scene> {
 
 /// From now on this side hears no VRRP and no heartbeat on a link; everything else passes.
 fn deafen(side: &Side, link: &str) -> Result<()> {
-    let namespace = side.node.namespace();
-    let hook = format!("{{ type filter hook ingress device {link} priority 0 ; }}");
-    namespace.command("nft", &format!("add table netdev deaf-{link}"))?;
-    namespace.command("nft", &format!("add chain netdev deaf-{link} arrival {hook}"))?;
-    namespace.command("nft", &format!("add rule netdev deaf-{link} arrival meta l4proto 112 drop"))?;
-    namespace.command("nft", &format!("add rule netdev deaf-{link} arrival udp dport 10112 drop")).map(drop)
+    let rules = drop_all_of_ours(&format!("deaf-{link}"), link);
+    side.node.namespace().command("nft", &rules).map(drop)
 }
 
 fn heal(side: &Side, link: &str) -> Result<()> {

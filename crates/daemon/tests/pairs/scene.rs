@@ -172,11 +172,7 @@ impl Scene {
         for side in [&self.a, &self.b] {
             let namespace = side.node.namespace();
             if deaf {
-                namespace.command("nft", "add table netdev deaf")?;
-                let hook = "{ type filter hook ingress device eth0 priority 0 ; }";
-                namespace.command("nft", &format!("add chain netdev deaf arrival {hook}"))?;
-                namespace.command("nft", "add rule netdev deaf arrival meta l4proto 112 drop")?;
-                namespace.command("nft", "add rule netdev deaf arrival udp dport 10112 drop")?;
+                namespace.command("nft", &drop_all_of_ours("deaf", "eth0"))?;
             } else {
                 namespace.command("nft", "delete table netdev deaf")?;
             }
@@ -327,6 +323,15 @@ vrrp_instance V1 {{
         let what = format!("{} {} the address", self.node.name(), if holds { "holds" } else { "releases" });
         wait_until(&what, LIMIT, || self.holds() == holds)
     }
+}
+
+/// What makes nft drop VRRP packets and heartbeats on arrival at a link, all in one transaction.
+pub fn drop_all_of_ours(table: &str, link: &str) -> String {
+    let chain = format!("netdev {table} arrival");
+    format!(
+        "add table netdev {table} ; add chain {chain} {{ type filter hook ingress device {link} priority 0 ; }} ; \
+         add rule {chain} meta l4proto 112 drop ; add rule {chain} udp dport 10112 drop"
+    )
 }
 
 /// The address the client asks.
