@@ -5,4 +5,5 @@ mod daemons;
 mod model;
 mod reconciliation;
 mod scale;
+mod traffic;
 mod words;
