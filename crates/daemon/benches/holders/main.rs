@@ -114,12 +114,14 @@ fn measure(
                 Paths::Two => two.as_mut(),
             };
             let pair = pair.context("a pair for every fault was made above")?;
-            let what = || format!("{name}, advert {advert:?}, {}, round {round}", fault.name());
-            seen.push(
-                pair.measure(*fault)
-                    .with_context(|| format!("{}\n{}", what(), pair.logs()))
-                    .with_context(what)?,
-            );
+            let what = format!("{name}, advert {advert:?}, {}, round {round}", fault.name());
+            let logs = |pair: &Pair| pair.logs();
+            let result = pair.measure(*fault).with_context(|| logs(pair)).with_context(|| what.clone())?;
+            if ours && fault.most_both(advert).is_some_and(|most| result.both > most) {
+                // Worth knowing why.
+                println!("  {what}: both answered, {:.3?}\n{}", result.when_both, logs(pair));
+            }
+            seen.push(result);
         }
     }
     for pair in [one, two].into_iter().flatten() {

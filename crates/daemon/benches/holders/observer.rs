@@ -18,8 +18,10 @@ const PERIOD: Duration = Duration::from_millis(1);
 /// An answer that takes longer than this is none. (One that came late is still counted to its own question.)
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Questions are told apart by who asks: so many addresses are used in turn, from 10.0.0.128.
-const ASKERS: usize = 100;
+/// Questions are told apart by who asks: so many addresses are used in turn, from 10.0.0.128. Whoever is asked remembers
+/// all of them, and the kernel remembers no more than a thousand neighbours for all namespaces together. (Beyond that no
+/// advert leaves any more.)
+const ASKERS: usize = 8;
 
 const ARP: u16 = 0x0806;
 /// Ethernet, IPv4, their address lengths.
@@ -30,6 +32,8 @@ const ARP_KIND: [u8; 6] = [0, 1, 0x08, 0, 6, 4];
 pub struct Seen {
     /// All the time in which both nodes answered.
     pub both: Duration,
+    /// From when to when after the start, if they did.
+    pub when_both: Option<(Duration, Duration)>,
     /// The longest time in which no node answered.
     pub nobody: Duration,
 }
@@ -100,7 +104,7 @@ impl Observer {
             .filter(|question| question.at >= from && question.at <= until)
             .copied()
             .collect();
-        summary(&window)
+        summary(&window, from)
     }
 }
 
@@ -114,7 +118,7 @@ impl Drop for Observer {
 }
 
 /// A question stands for the time until the next one.
-fn summary(questions: &[Question]) -> Seen {
+fn summary(questions: &[Question], start: Instant) -> Seen {
     let mut seen = Seen::default();
     let mut silent_since = None;
     for (place, question) in questions.iter().enumerate() {
@@ -126,6 +130,8 @@ fn summary(questions: &[Question]) -> Seen {
             }
             [true, true] => {
                 seen.both += next - question.at;
+                let first = seen.when_both.map_or(question.at - start, |(first, _)| first);
+                seen.when_both = Some((first, next - start));
                 silent_since = None;
             }
             [true, false] | [false, true] => silent_since = None,

@@ -25,6 +25,10 @@ const FAULT: Duration = Duration::from_secs(5);
 /// How long a starved one does: it runs a little now and then.
 const STARVATION: Duration = Duration::from_secs(6);
 
+/// How long the two need to be sure of each other again: heartbeats come every second, and it takes three and a half of
+/// silence to forget somebody. Before that a hand-over is the RFC's.
+const ACQUAINTANCE: Duration = Duration::from_secs(4);
+
 /// By what the two nodes are joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Paths {
@@ -87,6 +91,9 @@ impl Pair {
 
     /// Lets the fault happen, says what the observer saw from then on, and repairs everything.
     pub fn measure(&mut self, fault: Fault) -> Result<Seen> {
+        if fault == Fault::Terminate {
+            thread::sleep(ACQUAINTANCE);
+        }
         self.observer.forget();
         let start = Instant::now();
         let seen = match fault {
