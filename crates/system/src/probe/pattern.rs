@@ -252,12 +252,12 @@ impl Compiled {
         if at == bytes.len() && last + length_of(bytes[last]) > at { last } else { first }
     }
 
-    /// The first place from `at` on where a character begins.
+    /// The first place from `at` on where a character begins; none is farther than three bytes.
     fn boundary_after(&self, bytes: &[u8], at: usize) -> usize {
         if !self.utf {
             return at;
         }
-        (at..bytes.len()).find(|&place| is_first(bytes, place)).unwrap_or(bytes.len())
+        (at..=at + 3).find(|&place| is_first(bytes, place)).unwrap_or(at)
     }
 }
 

@@ -2,4 +2,5 @@
 
 mod guest;
 mod ipvs;
+mod probes;
 mod stage;
