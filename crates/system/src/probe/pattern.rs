@@ -8,6 +8,9 @@
 //! The interpreter does it, not PCRE2's JIT compiler: a JIT needs memory that is writable and executable, which a daemon
 //! should not have, and its matches cannot be limited as well. `regex_stack`, the stack of the JIT, is therefore
 //! accepted and has no effect.
+//!
+//! DIFFERS: `regex_min_offset` is where a match may begin at the earliest, to the byte. keepalived 2.2.7 was seen to find a
+//! match that begins one byte before it.
 
 use std::ptr;
 

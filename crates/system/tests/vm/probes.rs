@@ -22,7 +22,7 @@ const PLAIN: u16 = 80;
 const ENCRYPTED: u16 = 443;
 /// MD5 of `hello health\n`.
 const HELLO: &str = "2a477016e75a8c2f2f6e6e9872ddf651";
-/// MD5 of one chunk with `hello GET\n`, as nginx frames it, and of the content alone.
+/// `hello GET\n` in one chunk, as nginx frames it.
 const CHUNKED: &str = "a\r\nhello GET\n\r\n0\r\n\r\n";
 
 /// A page and what is asked of it: keepalived's words, and ours.
@@ -120,6 +120,8 @@ impl Case {
     }
 }
 
+/// DIFFERS: `regex_min_offset 300001` is not among them. The needle begins at byte 300000, so we find nothing; keepalived
+/// 2.2.7 finds it all the same (seen here; its manual says that the offset is where checking starts).
 fn cases() -> Vec<Case> {
     let old = |path| case(path).version("http_protocol 1.0C", HttpVersion::V10Close);
     let new = |path| case(path).version("http_protocol 1.1", HttpVersion::V11);
@@ -144,9 +146,6 @@ fn cases() -> Vec<Case> {
         case("/big.html")
             .regex("needle")
             .with_regex("regex_min_offset 300000", |regex| regex.min_offset = 300_000),
-        case("/big.html")
-            .regex("needle")
-            .with_regex("regex_min_offset 300001", |regex| regex.min_offset = 300_001),
         case("/").host("www.example.org").regex("the virtual host"),
         case("/").host("other.example.org").regex("the virtual host"),
         case("/version").regex("HTTP/1.0"),
