@@ -20,6 +20,7 @@ pub mod namespace;
 pub mod netlink;
 pub mod probe;
 pub mod process;
+pub mod readiness;
 pub mod realtime;
 pub mod sysctl;
 pub mod vrrp;
