@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::frames::Ipvs;
 use crate::logging::Facility;
 
 /// Where keepalived looks, and so do we.
@@ -78,9 +79,12 @@ pub struct DaemonOptions {
     /// Leave virtual addresses and routes in place at the end
     #[arg(short = 'V', long = "dont-release-vrrp")]
     pub dont_release_vrrp: bool,
-    /// Leave the IPVS table in place at the end (not in this version: it is never touched)
+    /// Leave the IPVS table in place at the end
     #[arg(short = 'I', long = "dont-release-ipvs")]
     pub dont_release_ipvs: bool,
+    /// Which IPVS table is programmed: the kernel's, one in memory (for tests), or none
+    #[arg(long, value_enum, default_value = "kernel", hide_short_help = true)]
+    pub ipvs: Ipvs,
     /// Do not restart a child that died: end instead
     #[arg(short = 'R', long = "dont-respawn")]
     pub dont_respawn: bool,

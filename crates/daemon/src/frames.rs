@@ -15,7 +15,10 @@ mod codec;
 pub use channel::{Channel, Peer};
 pub use codec::{FrameError, FrameReader, FrameWriter, MAX_FRAME, QueueFull};
 
+use std::time::Duration;
+
 use mainstay_config::model::ProcessSettings;
+use mainstay_core::director::{self, DirectorPlan, Memory, ServerNotification};
 use mainstay_core::router::{Event, Notification, Report, Resume, RouterPlan, ScriptOutcome};
 use serde::{Deserialize, Serialize};
 
@@ -84,20 +87,63 @@ pub enum FromRouter {
 /// What the supervisor tells the director.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToDirector {
-    /// The first frame, once.
+    /// The first frame, once: what to be.
     Start {
+        /// The accepted plan.
+        plan: Box<DirectorPlan>,
         /// Scheduling of the process itself.
         process: Box<ProcessSettings>,
+        /// What the predecessor remembered, if it crashed.
+        resume: Option<Box<director::Resume>>,
+        /// Which table it programs.
+        ipvs: Ipvs,
     },
-    /// A new accepted configuration; answered by [`FromDirector::ReloadApplied`].
+    /// A new accepted plan; answered by [`FromDirector::ReloadApplied`].
     Reload {
+        /// The plan.
+        plan: Box<DirectorPlan>,
         /// Scheduling of the process itself.
         process: Box<ProcessSettings>,
     },
     /// End; answered by [`FromDirector::Finished`].
     Shutdown,
+    /// A run that [`FromDirector::RunCheck`] asked for has ended.
+    ScriptFinished {
+        /// Its number.
+        run: u64,
+        /// How.
+        outcome: ScriptOutcome,
+    },
+    /// A tracked file was read: at start, after a reload, and whenever it changes.
+    FileRead {
+        /// File name in the plan.
+        file: String,
+        /// Its value; `None` if it is absent or holds no number.
+        value: Option<i64>,
+    },
+    /// The instance that the synchronisation of connections follows became master, or is it no longer.
+    InstanceBecame {
+        /// Its name.
+        instance: String,
+        /// It is master.
+        master: bool,
+    },
+    /// Asks for a [`FromDirector::Report`].
+    ReportWanted,
     /// A snapshot of the router, the answer to [`FromDirector::ReportRequested`] with the same number.
     RouterReport(u64, Box<Report>),
+}
+
+/// Which table the director programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+pub enum Ipvs {
+    /// The kernel's.
+    #[default]
+    Kernel,
+    /// One in its own memory, that balances nothing: for benchmarks and tests.
+    Memory,
+    /// None: it checks, and tells whoever wants to be told.
+    None,
 }
 
 /// What the director tells the supervisor.
@@ -105,10 +151,25 @@ pub enum ToDirector {
 pub enum FromDirector {
     /// It runs.
     Ready,
+    /// What a successor would need, whenever it changes.
+    Remember(Vec<Memory>),
+    /// Run notify scripts, write to FIFOs.
+    Notify(ServerNotification),
+    /// Run the command of a check once; answered by [`ToDirector::ScriptFinished`].
+    RunCheck {
+        /// Number of the run.
+        run: u64,
+        /// Which command, by its name in the model.
+        command: String,
+        /// TERM, then KILL, after this.
+        timeout: Duration,
+    },
+    /// The answer to [`ToDirector::ReportWanted`].
+    Report(Box<director::Report>),
     /// Asks for a snapshot of the router.
     ReportRequested(u64),
-    /// The configuration of the last [`ToDirector::Reload`] is in force.
+    /// The plan of the last [`ToDirector::Reload`] is in force.
     ReloadApplied,
-    /// Everything is closed; the process ends now. The last frame.
+    /// Everything was handed over; the process ends now. The last frame.
     Finished,
 }

@@ -133,7 +133,11 @@ pub(crate) fn root_word(lowering: &mut Lowering<'_>, statement: &Statement) {
     match statement.keyword() {
         "net_namespace" => lowering.model.process.net_namespace = name(lowering, statement),
         "net_namespace_ipvs" | "namespace_with_ipsets" => {
-            lowering.report.not_yet(statement.span(), statement.keyword(), "there is no IPVS yet");
+            lowering.report.not_yet(
+                statement.span(),
+                statement.keyword(),
+                "IPVS is programmed in the network namespace of the daemon",
+            );
         }
         "instance" => lowering.model.process.instance = name(lowering, statement),
         "use_pid_dir" => lowering.model.process.use_pid_directory = true,

@@ -15,11 +15,6 @@ use super::{Lowered, lower, simple};
 /// Words every virtual server needs, so that nothing is guessed.
 const PLAIN: &str = "lvs_sched rr\nlvs_method NAT\nprotocol TCP\n";
 
-/// What is said about virtual servers, apart from the notice that they are not served yet.
-fn said(lowered: &Lowered) -> Vec<&'static str> {
-    lowered.codes().into_iter().filter(|code| *code != "not-in-this-version").collect()
-}
-
 /// A virtual server 10.0.0.1 80 with these lines and a real server.
 fn server(lines: &str) -> Lowered {
     lower(&format!("virtual_server 10.0.0.1 80 {{\n{PLAIN}{lines}\nreal_server 10.1.0.1 80 {{\n}}\n}}\n"))
@@ -28,7 +23,7 @@ fn server(lines: &str) -> Lowered {
 /// The only virtual server; exactly these codes were said.
 #[track_caller]
 fn plan<const N: usize>(lowered: &Lowered, codes: [&str; N]) -> VirtualServerPlan {
-    assert_eq!(said(lowered), codes, "{:#?}", lowered.diagnostics);
+    assert_eq!(lowered.codes(), codes, "{:#?}", lowered.diagnostics);
     let [server] = lowered.model.director.virtual_servers.as_slice() else {
         panic!("not one virtual server: {:#?}", lowered.diagnostics)
     };
@@ -77,7 +72,7 @@ fn the_table_of_forwarding_methods() {
     ];
     for (words, expected, codes) in table {
         let lowered = server(&format!("lvs_method {words}"));
-        assert_eq!(said(&lowered), codes, "{words}");
+        assert_eq!(lowered.codes(), codes, "{words}");
         assert_eq!(lowered.model.director.virtual_servers[0].real_servers[0].forwarding, expected, "{words}");
     }
 }
@@ -182,7 +177,7 @@ fn a_sorry_server_alone_is_enough() {
     let lowered = lower(&format!("virtual_server 10.0.0.1 80 {{\n{PLAIN}sorry_server 10.9.0.1 80\n}}\n"));
     assert!(plan(&lowered, []).real_servers.is_empty());
     let lowered = lower(&format!("virtual_server 10.0.0.1 80 {{\n{PLAIN}}}\n"));
-    assert_eq!(said(&lowered), ["no-real-servers"]);
+    assert_eq!(lowered.codes(), ["no-real-servers"]);
     assert!(lowered.model.director.virtual_servers.is_empty());
 }
 
@@ -254,7 +249,7 @@ fn bad_entries_of_a_group_are_left_out() {
 fn a_service_has_one_virtual_server() {
     let one = format!("virtual_server 10.0.0.1 80 {{\n{PLAIN}real_server 10.1.0.1 80 {{\n}}\n}}\n");
     let lowered = lower(&format!("{one}{one}"));
-    assert_eq!(said(&lowered), ["duplicate-service"]);
+    assert_eq!(lowered.codes(), ["duplicate-service"]);
     assert_eq!(lowered.model.director.virtual_servers.len(), 1);
     let twice = server("real_server 10.1.0.1 80 {\nweight 5\n}");
     let kept = plan(&twice, ["duplicate-real-server"]);
@@ -325,7 +320,7 @@ fn forty_thousand_real_servers_are_read_in_no_time() {
     let started = Instant::now();
     let lowered = lower(&text);
     let took = started.elapsed();
-    assert_eq!(said(&lowered), [""; 0]);
+    assert_eq!(lowered.codes(), [""; 0]);
     let servers = &lowered.model.director.virtual_servers;
     assert_eq!(servers.iter().map(|server| server.real_servers.len()).sum::<usize>(), 40_000);
     println!("{took:?}");

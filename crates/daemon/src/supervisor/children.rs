@@ -37,9 +37,20 @@ impl Supervisor {
     }
 
     pub(super) fn start_director(&mut self, now: Instant) {
-        let first = ToDirector::Start { process: Box::new(self.newest_model().process.clone()) };
+        let model = self.newest_model();
+        let first = ToDirector::Start {
+            plan: Box::new(model.director.clone()),
+            process: Box::new(model.process.clone()),
+            resume: self.memory.clone().map(Box::new),
+            ipvs: self.options.ipvs,
+        };
         match self.director.start(&first, now) {
-            Ok(()) => tracing::debug!("director started"),
+            Ok(()) => {
+                tracing::debug!("director started");
+                self.followed_master = None;
+                // What files hold counts before the first real server serves.
+                self.feed_director();
+            }
             Err(error) => {
                 tracing::error!("the director cannot be started: {error}");
                 let death = self.director.died(now);
@@ -76,6 +87,8 @@ impl Supervisor {
 
     pub(super) fn director_died(&mut self, outcome: &ScriptOutcome, now: Instant) {
         let death = self.director.died(now);
+        // Its checks are asked anew by the next one.
+        self.scripts.end_checks(now);
         if !self.phase.is_running() {
             return;
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use mainstay_config::exit::exit_code;
 use mainstay_config::{Diagnostic, Loaded, Model, Options, Severity, Sources};
+use mainstay_core::director::plan::AtStop;
 
 use crate::check::COMPLAINTS;
 use crate::cli::DaemonOptions;
@@ -59,6 +60,9 @@ pub fn read(options: &DaemonOptions, purpose: Purpose<'_>) -> Result<Accepted, R
     judge(&loaded, &errors, options.strict_config, purpose)?;
     let mut model = loaded.model;
     model.router.settings.keep_addresses_on_exit |= options.dont_release_vrrp;
+    if options.dont_release_ipvs {
+        model.director.settings.at_stop = AtStop::Leave;
+    }
     if options.dump_conf {
         tracing::info!("Configuration: {model:#?}");
     }

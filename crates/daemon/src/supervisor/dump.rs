@@ -8,6 +8,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use mainstay_core::director;
 use mainstay_core::router::Report;
 use mainstay_core::router::report::InstanceReport;
 
@@ -26,6 +27,12 @@ pub enum Wanted {
 }
 
 impl Supervisor {
+    /// USR1: the router's data and the director's.
+    pub(super) fn ask_for_data(&mut self) {
+        self.ask_for_report(Wanted::Data);
+        self.director.send(&ToDirector::ReportWanted);
+    }
+
     pub(super) fn ask_for_report(&mut self, wanted: Wanted) {
         if self.router.is_running() {
             self.last_report += 1;
@@ -43,12 +50,50 @@ impl Supervisor {
             }
             None => return,
         };
-        let path = directory().join(name);
-        match replace(&path, &text) {
-            Ok(()) => tracing::info!("Wrote {}", path.display()),
-            Err(error) => tracing::error!("{}: {error}", path.display()),
+        write(name, &text);
+    }
+}
+
+/// Writes what the director has told to `keepalived_check.data`.
+pub(super) fn servers(report: &director::Report) {
+    write("keepalived_check.data", &server_data(report));
+}
+
+fn write(name: &str, text: &str) {
+    let path = directory().join(name);
+    match replace(&path, text) {
+        Ok(()) => tracing::info!("Wrote {}", path.display()),
+        Err(error) => tracing::error!("{}: {error}", path.display()),
+    }
+}
+
+/// Virtual servers with their real servers and checks. Free text for people, not stable, as with keepalived.
+fn server_data(report: &director::Report) -> String {
+    let mut out = String::new();
+    if !report.table {
+        out.push_str("The kernel's IPVS table is not available.\n");
+    }
+    for server in &report.virtual_servers {
+        let state = if server.up { "UP" } else { "DOWN" };
+        let _ = writeln!(
+            out,
+            "Virtual server {} {state}, weight {} of {}",
+            server.key, server.weight, server.quorum
+        );
+        for real in &server.real_servers {
+            let state = if real.serving { "UP" } else { "DOWN" };
+            let _ = writeln!(out, "  Real server {} {state}, weight {}", real.key, real.weight);
+            for checker in &real.checkers {
+                let trouble = checker.trouble.as_deref().unwrap_or("no trouble");
+                let _ = writeln!(
+                    out,
+                    "    {} {:?} after {} answers, {trouble}",
+                    checker.question, checker.verdict, checker.answers
+                );
+            }
         }
     }
+    out
 }
 
 /// `$TMPDIR` if it is an absolute path of a directory, else `/tmp`.

@@ -1,4 +1,4 @@
-//! `notify_fifo` and `vrrp_notify_fifo`: a line for every change, for whoever reads.
+//! `notify_fifo`, `vrrp_notify_fifo` and `lvs_notify_fifo`: a line for every change, for whoever reads.
 //!
 //! A line is one write, and a full pipe drops it rather than hold us up, as keepalived does; ours is counted and logged.
 
@@ -12,7 +12,16 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, chown, mkfifo};
 
-/// The pipes changes of VRRP are written to.
+/// What a line is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// Instances and sync groups.
+    Vrrp,
+    /// Virtual and real servers.
+    Servers,
+}
+
+/// The pipes changes are written to.
 #[derive(Debug, Default)]
 pub struct OpenFifos {
     open: Vec<OpenFifo>,
@@ -21,6 +30,8 @@ pub struct OpenFifos {
 #[derive(Debug)]
 struct OpenFifo {
     settings: Fifo,
+    /// What it hears of; `None`: everything.
+    about: Option<About>,
     /// `None`: it could not be opened.
     file: Option<File>,
     /// We made it, and remove it.
@@ -31,18 +42,22 @@ struct OpenFifo {
 impl OpenFifos {
     /// Opens what is new, keeps what is unchanged, closes the rest; gives the new ones that want a reader started.
     pub fn follow(&mut self, wanted: &Fifos) -> Vec<Fifo> {
-        let wanted: Vec<&Fifo> = wanted.all.iter().chain(&wanted.vrrp).collect();
-        let (kept, gone): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.open).into_iter().partition(|fifo| wanted.contains(&&fifo.settings));
+        let all = wanted.all.iter().map(|fifo| (None, fifo));
+        let vrrp = wanted.vrrp.iter().map(|fifo| (Some(About::Vrrp), fifo));
+        let servers = wanted.lvs.iter().map(|fifo| (Some(About::Servers), fifo));
+        let wanted: Vec<(Option<About>, &Fifo)> = all.chain(vrrp).chain(servers).collect();
+        let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition(|fifo| wanted.contains(&(fifo.about, &fifo.settings)));
         self.open = kept;
         // Removed before the new ones are made: they may have the same path.
         drop(gone);
         let mut started = Vec::new();
-        for settings in wanted {
-            if self.open.iter().any(|fifo| fifo.settings == *settings) {
+        for (about, settings) in wanted {
+            if self.open.iter().any(|fifo| fifo.about == about && fifo.settings == *settings) {
                 continue;
             }
-            let fifo = OpenFifo::open(settings.clone());
+            let fifo = OpenFifo::open(settings.clone(), about);
             if fifo.file.is_some() && settings.script.is_some() {
                 started.push(settings.clone());
             }
@@ -51,21 +66,23 @@ impl OpenFifos {
         started
     }
 
-    /// Writes a line to each of them.
-    pub fn write(&mut self, line: &str) {
+    /// Writes a line to each that hears of it.
+    pub fn write(&mut self, about: About, line: &str) {
         for fifo in &mut self.open {
-            fifo.write(line);
+            if fifo.about.is_none_or(|only| only == about) {
+                fifo.write(line);
+            }
         }
     }
 }
 
 impl OpenFifo {
-    fn open(settings: Fifo) -> Self {
+    fn open(settings: Fifo, about: Option<About>) -> Self {
         match try_open(&settings) {
-            Ok((file, created)) => Self { settings, file: Some(file), created, lost: 0 },
+            Ok((file, created)) => Self { settings, about, file: Some(file), created, lost: 0 },
             Err(error) => {
                 tracing::error!("FIFO {}: {error}", settings.path.display());
-                Self { settings, file: None, created: false, lost: 0 }
+                Self { settings, about, file: None, created: false, lost: 0 }
             }
         }
     }
@@ -137,7 +154,7 @@ mod tests {
         let (path, wanted) = fifos("early");
         let mut open = OpenFifos::default();
         open.follow(&wanted);
-        open.write("INSTANCE \"a\" MASTER 100\n");
+        open.write(About::Vrrp, "INSTANCE \"a\" MASTER 100\n");
         let mut reader =
             OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(&path).expect("opens");
         let mut buffer = [0; 100];
@@ -154,9 +171,23 @@ mod tests {
         open.follow(&wanted);
         let line = "x".repeat(1000);
         for _ in 0..200 {
-            open.write(&line);
+            open.write(About::Vrrp, &line);
         }
         assert!(open.open[0].lost > 0);
+    }
+
+    #[test]
+    fn a_pipe_for_servers_hears_of_servers_only() {
+        let (path, wanted) = fifos("servers");
+        let mut open = OpenFifos::default();
+        open.follow(&Fifos { lvs: wanted.all, ..Fifos::default() });
+        open.write(About::Vrrp, "INSTANCE \"a\" MASTER 100\n");
+        open.write(About::Servers, "VS FWM 1 UP\n");
+        let mut reader =
+            OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(&path).expect("opens");
+        let mut buffer = [0; 100];
+        let length = reader.read(&mut buffer).expect("reads");
+        assert_eq!(&buffer[..length], b"VS FWM 1 UP\n");
     }
 
     #[test]
@@ -165,7 +196,7 @@ mod tests {
         std::fs::write(&path, "precious").expect("writes");
         let mut open = OpenFifos::default();
         open.follow(&wanted);
-        open.write("line\n");
+        open.write(About::Vrrp, "line\n");
         drop(open);
         assert_eq!(std::fs::read_to_string(&path).expect("reads"), "precious");
         std::fs::remove_file(&path).expect("removes");

@@ -26,6 +26,7 @@ mod notify;
 mod reload;
 mod runs;
 mod scripts;
+mod servers;
 mod settings;
 mod startup;
 mod stop;
@@ -39,6 +40,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use mainstay_config::Model;
+use mainstay_core::director;
 use mainstay_core::router::{Notification, Resume, ScriptOutcome, State};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -54,9 +56,9 @@ use crate::signals::{Request, Signals};
 use child::Child;
 use configuration::Errors;
 use dump::Wanted;
-use fifos::OpenFifos;
+use fifos::{About, OpenFifos};
 use reload::Reload;
-use scripts::{Scripts, TrackingResult};
+use scripts::{ScriptResult, Scripts};
 use stop::{LeftBehind, Phase};
 use tracked_files::{FileValue, TrackedFiles};
 use tracked_processes::{ProcessCount, TrackedProcesses};
@@ -86,6 +88,10 @@ struct Supervisor {
     withdrawal: Withdrawal,
     /// What the router last told, for its successor.
     resume: Option<Resume>,
+    /// What the director remembered, for its successor; `None` before its first word.
+    memory: Option<director::Resume>,
+    /// Whether the instance that the synchronisation of connections follows is master, as the director was last told.
+    followed_master: Option<bool>,
     scripts: Scripts,
     fifos: OpenFifos,
     files: TrackedFiles,
@@ -156,7 +162,7 @@ impl Supervisor {
                 tracing::info!("Stopping (asked by process {sender})");
                 self.begin_stop(now);
             }
-            Request::DumpData => self.ask_for_report(Wanted::Data),
+            Request::DumpData => self.ask_for_data(),
             Request::DumpStatistics => self.ask_for_report(Wanted::Statistics),
             Request::ChildEnded => {}
         }
@@ -185,13 +191,14 @@ impl Supervisor {
             }
             FromRouter::Resume(resume) => {
                 self.resume = Some(resume);
+                self.tell_followed_instance();
                 self.tell_status();
             }
             FromRouter::Notify(notification) => self.notify(notification, now),
             FromRouter::RunScript(name) => {
                 if self.phase.is_running() {
                     let result = self.scripts.track(self.reload.newest(&self.model), &name, now);
-                    self.tracked(result);
+                    self.script_ended(result);
                 }
             }
             FromRouter::Event(event) => {
@@ -207,18 +214,6 @@ impl Supervisor {
         }
     }
 
-    fn director_said(&mut self, frame: FromDirector, now: Instant) {
-        match frame {
-            FromDirector::Ready => {
-                self.director.ready();
-                self.tell_readiness();
-            }
-            FromDirector::ReportRequested(number) => self.ask_for_report(Wanted::Director(number)),
-            FromDirector::ReloadApplied => self.director_reloaded(now),
-            FromDirector::Finished => tracing::debug!("the director has ended"),
-        }
-    }
-
     /// Tells the router everything it follows that we look at: at its start and after a reload.
     fn feed_router(&mut self) {
         let (files, processes): (Vec<_>, Vec<_>) =
@@ -228,6 +223,9 @@ impl Supervisor {
     }
 
     fn file_read(&mut self, (file, value): FileValue) {
+        if self.model.director.files.iter().any(|followed| **followed == *file) {
+            self.director.send(&ToDirector::FileRead { file: file.clone(), value });
+        }
         self.router.send(&ToRouter::FileRead { file, value });
     }
 
@@ -236,14 +234,20 @@ impl Supervisor {
     }
 
     fn notify(&mut self, notification: Notification, now: Instant) {
-        self.fifos.write(&notify::fifo_line(&notification));
+        self.fifos.write(About::Vrrp, &notify::fifo_line(&notification));
         let jobs = notify::jobs(self.model_of(&notification.object), &notification);
-        self.scripts.notify(notification, jobs, now);
+        self.scripts.notify(notification.into(), jobs, now);
     }
 
-    fn tracked(&mut self, result: Option<TrackingResult>) {
-        if let Some(TrackingResult { script, outcome }) = result {
-            self.router.send(&ToRouter::ScriptFinished { script, outcome });
+    fn script_ended(&mut self, result: Option<ScriptResult>) {
+        match result {
+            Some(ScriptResult::Tracked { script, outcome }) => {
+                self.router.send(&ToRouter::ScriptFinished { script, outcome });
+            }
+            Some(ScriptResult::Checked { run, outcome }) => {
+                self.director.send(&ToDirector::ScriptFinished { run, outcome });
+            }
+            None => {}
         }
     }
 
@@ -282,14 +286,14 @@ impl Supervisor {
             self.director_died(&outcome, now);
         } else {
             let result = self.scripts.ended(pid, outcome, now);
-            self.tracked(result);
+            self.script_ended(result);
         }
     }
 
     /// Does what has become due; the exit status when everything has ended.
     fn tick(&mut self, now: Instant) -> Option<ExitCode> {
         for result in self.scripts.tick(now) {
-            self.tracked(Some(result));
+            self.script_ended(Some(result));
         }
         self.router.tick(now);
         self.director.tick(now);

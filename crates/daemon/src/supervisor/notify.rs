@@ -8,68 +8,134 @@
 //! DIFFERS: keepalived runs the scripts of one object in parallel.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 
 use mainstay_config::model::{Model, NotifyCommands};
+use mainstay_core::director::{ServerNotification, ServerObject};
 use mainstay_core::router::{Notification, NotifyObject, NotifyState};
 
 use super::command::Job;
 
+/// Something that scripts are told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Of the router.
+    Router(Notification),
+    /// Of the director.
+    Server(ServerNotification),
+}
+
+/// Whose change it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Object {
+    /// An instance or a sync group.
+    Router(NotifyObject),
+    /// A virtual server or a real server.
+    Server(ServerObject),
+}
+
+impl Change {
+    /// Whose change it is.
+    #[must_use]
+    pub fn object(&self) -> Object {
+        match self {
+            Self::Router(notification) => Object::Router(notification.object.clone()),
+            Self::Server(notification) => Object::Server(notification.object.clone()),
+        }
+    }
+
+    /// What it says, in keepalived's word.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Router(notification) => notification.state.word(),
+            Self::Server(ServerNotification { up: true, .. }) => "UP",
+            Self::Server(ServerNotification { up: false, .. }) => "DOWN",
+        }
+    }
+
+    /// Whether this says what state the object is in, so that a later one makes it out of date.
+    const fn is_state(&self) -> bool {
+        match self {
+            Self::Router(notification) => is_state(notification.state),
+            Self::Server(_) => true,
+        }
+    }
+}
+
+impl From<Notification> for Change {
+    fn from(notification: Notification) -> Self {
+        Self::Router(notification)
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Router(NotifyObject::Instance(name)) => write!(formatter, "({name})"),
+            Self::Router(NotifyObject::Group(name)) => write!(formatter, "VRRP_Group({name})"),
+            Self::Server(object) => object.fmt(formatter),
+        }
+    }
+}
+
 /// All queues.
 #[derive(Debug, Default)]
 pub struct NotifyQueues {
-    objects: BTreeMap<NotifyObject, Queue>,
+    objects: BTreeMap<Object, Queue>,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     /// The change whose scripts are being run, with the scripts still to come.
-    current: Option<(Notification, VecDeque<Job>)>,
-    waiting: VecDeque<(Notification, VecDeque<Job>)>,
+    current: Option<(Change, VecDeque<Job>)>,
+    waiting: VecDeque<(Change, VecDeque<Job>)>,
 }
 
 /// What an arrival did.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Queued {
     /// Changes whose scripts will not be run, because a newer state of the same object waits.
-    pub dropped: Vec<Notification>,
+    pub dropped: Vec<Change>,
     /// The change whose script is in the way.
-    pub behind: Option<Notification>,
+    pub behind: Option<Change>,
 }
 
 impl NotifyQueues {
     /// A change arrived, with the scripts it calls for, in order.
-    pub fn push(&mut self, notification: Notification, jobs: Vec<Job>) -> Queued {
-        if jobs.is_empty() && !self.objects.contains_key(&notification.object) {
+    pub fn push(&mut self, change: Change, jobs: Vec<Job>) -> Queued {
+        let object = change.object();
+        if jobs.is_empty() && !self.objects.contains_key(&object) {
             return Queued::default();
         }
-        let queue = self.objects.entry(notification.object.clone()).or_default();
+        let queue = self.objects.entry(object).or_default();
         let mut queued = Queued::default();
-        if is_state(notification.state) {
+        if change.is_state() {
             queued.dropped = queue.waiting.drain(..).map(|(old, _)| old).collect();
-        } else if queue.waiting.iter().any(|(old, _)| old.state == notification.state) {
+        } else if queue.waiting.iter().any(|(old, _)| old.word() == change.word()) {
             // It already waits to be told of; once is enough.
             return queued;
         }
         queued.behind = queue.current.as_ref().map(|(running, _)| running.clone());
         if !jobs.is_empty() {
-            queue.waiting.push_back((notification, jobs.into()));
+            queue.waiting.push_back((change, jobs.into()));
         }
         queued
     }
 
     /// The next script of an object, when none of its scripts runs.
-    pub fn next(&mut self, object: &NotifyObject) -> Option<(Notification, Job)> {
+    pub fn next(&mut self, object: &Object) -> Option<(Change, Job)> {
         let queue = self.objects.get_mut(object)?;
         loop {
             if queue.current.is_none() {
                 queue.current = queue.waiting.pop_front();
             }
-            let Some((notification, jobs)) = &mut queue.current else {
+            let Some((change, jobs)) = &mut queue.current else {
                 self.objects.remove(object);
                 return None;
             };
             match jobs.pop_front() {
-                Some(job) => return Some((notification.clone(), job)),
+                Some(job) => return Some((change.clone(), job)),
                 None => queue.current = None,
             }
         }
@@ -81,14 +147,14 @@ impl NotifyQueues {
     }
 
     /// The objects whose newest change waits behind a script that still runs.
-    pub fn held_up(&self) -> impl Iterator<Item = &NotifyObject> {
+    pub fn held_up(&self) -> impl Iterator<Item = &Object> {
         self.objects.iter().filter(|(_, queue)| !queue.waiting.is_empty()).map(|(object, _)| object)
     }
 
     /// Forgets everything that was not started; the changes nobody will be told of.
-    pub fn clear(&mut self) -> Vec<Notification> {
+    pub fn clear(&mut self) -> Vec<Change> {
         let queues = std::mem::take(&mut self.objects).into_values();
-        queues.flat_map(|queue| queue.waiting).map(|(notification, _)| notification).collect()
+        queues.flat_map(|queue| queue.waiting).map(|(change, _)| change).collect()
     }
 }
 
@@ -118,6 +184,16 @@ pub fn jobs(model: &Model, notification: &Notification) -> Vec<Job> {
     let general = commands.generic.clone().filter(|_| is_state(notification.state));
     let general = general.map(|command| Job { command, appended: arguments(notification) });
     own.into_iter().chain(general).collect()
+}
+
+/// The script a change of a virtual or real server calls for: `quorum_up`, `notify_down` and so on, with nothing
+/// appended.
+#[must_use]
+pub fn server_jobs(model: &Model, notification: &ServerNotification) -> Vec<Job> {
+    let commands = model.server_notify.get(&notification.object);
+    let command =
+        commands.and_then(|commands| if notification.up { &commands.up } else { &commands.down }.clone());
+    command.map(Job::new).into_iter().collect()
 }
 
 const fn own_command(
@@ -175,17 +251,17 @@ mod tests {
 
     /// Queues the change with one script named like its state.
     fn push(queues: &mut NotifyQueues, name: &str, state: NotifyState) -> Queued {
-        queues.push(told(name, state), vec![job(state.word())])
+        queues.push(told(name, state).into(), vec![job(state.word())])
     }
 
     fn next(queues: &mut NotifyQueues, name: &str) -> Option<String> {
-        queues.next(&NotifyObject::Instance(name.into())).map(|(_, job)| job.title())
+        queues.next(&Object::Router(NotifyObject::Instance(name.into()))).map(|(_, job)| job.title())
     }
 
     #[test]
     fn scripts_of_one_change_run_one_after_the_other() {
         let mut queues = NotifyQueues::default();
-        queues.push(told("a", NotifyState::Master), vec![job("own"), job("general")]);
+        queues.push(told("a", NotifyState::Master).into(), vec![job("own"), job("general")]);
         assert_eq!(next(&mut queues, "a").as_deref(), Some("own"));
         assert_eq!(next(&mut queues, "a").as_deref(), Some("general"));
         assert_eq!(next(&mut queues, "a"), None);
@@ -199,8 +275,8 @@ mod tests {
         assert_eq!(next(&mut queues, "a").as_deref(), Some("MASTER"));
         assert_eq!(push(&mut queues, "a", NotifyState::Backup).dropped, []);
         let queued = push(&mut queues, "a", NotifyState::Fault);
-        assert_eq!(queued.dropped, [told("a", NotifyState::Backup)]);
-        assert_eq!(queued.behind, Some(told("a", NotifyState::Master)));
+        assert_eq!(queued.dropped, [told("a", NotifyState::Backup).into()]);
+        assert_eq!(queued.behind, Some(told("a", NotifyState::Master).into()));
         assert_eq!(next(&mut queues, "a").as_deref(), Some("FAULT"));
         assert_eq!(next(&mut queues, "a"), None);
     }
@@ -208,7 +284,7 @@ mod tests {
     #[test]
     fn the_general_script_of_a_started_change_is_still_run() {
         let mut queues = NotifyQueues::default();
-        queues.push(told("a", NotifyState::Master), vec![job("own"), job("general")]);
+        queues.push(told("a", NotifyState::Master).into(), vec![job("own"), job("general")]);
         next(&mut queues, "a");
         push(&mut queues, "a", NotifyState::Backup);
         assert_eq!(next(&mut queues, "a").as_deref(), Some("general"));
@@ -221,7 +297,7 @@ mod tests {
         push(&mut queues, "a", NotifyState::Master);
         next(&mut queues, "a");
         push(&mut queues, "a", NotifyState::Fault);
-        assert_eq!(queues.push(told("a", NotifyState::Backup), Vec::new()).dropped.len(), 1);
+        assert_eq!(queues.push(told("a", NotifyState::Backup).into(), Vec::new()).dropped.len(), 1);
         assert_eq!(next(&mut queues, "a"), None);
     }
 

@@ -104,7 +104,8 @@ impl Supervisor {
             self.router.send(&ToRouter::Reload(Box::new(model.router.clone())));
         }
         if self.director.is_running() {
-            self.director.send(&ToDirector::Reload { process: Box::new(model.process.clone()) });
+            let (plan, process) = (Box::new(model.director.clone()), Box::new(model.process.clone()));
+            self.director.send(&ToDirector::Reload { plan, process });
         }
         self.reload.pending = Some(Pending {
             model: Box::new(model),

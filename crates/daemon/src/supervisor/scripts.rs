@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use mainstay_config::model::{Command, Model, ProcessSettings, ScriptProbe, TimedCommand};
-use mainstay_core::router::{Notification, NotifyObject, ScriptOutcome};
+use mainstay_core::router::ScriptOutcome;
 use mainstay_core::track::describe_outcome;
 use mainstay_system::process::Spawn;
 use nix::fcntl::OFlag;
@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 
 use super::child::OURSELVES;
 use super::command::{Groups, Job};
-use super::notify::NotifyQueues;
+use super::notify::{Change, NotifyQueues, Object};
 use super::runs::{Ended, Runs};
 
 /// How long a notify script may still run once a newer state of the same object waits behind it.
@@ -31,8 +31,10 @@ const IN_THE_WAY: Duration = Duration::from_secs(60);
 enum Key {
     /// A `vrrp_script`.
     Tracking(String),
-    /// A notify script for this change.
-    Notify(NotifyObject),
+    /// A notify script for a change of this object.
+    Notify(Object),
+    /// The command of a check of the director's, by the number of the run.
+    Check(u64),
     /// A reader of a FIFO.
     FifoReader,
     /// The startup or the shutdown script.
@@ -48,13 +50,23 @@ pub struct Scripts {
     last: BTreeMap<String, ScriptOutcome>,
 }
 
-/// A tracking script has a result.
+/// Somebody waits for this.
 #[derive(Debug, PartialEq, Eq)]
-pub struct TrackingResult {
-    /// Its name.
-    pub script: String,
-    /// How it ended.
-    pub outcome: ScriptOutcome,
+pub enum ScriptResult {
+    /// A tracking script has ended.
+    Tracked {
+        /// Its name.
+        script: String,
+        /// How it ended.
+        outcome: ScriptOutcome,
+    },
+    /// The command of a check has ended.
+    Checked {
+        /// Number of the run.
+        run: u64,
+        /// How it ended.
+        outcome: ScriptOutcome,
+    },
 }
 
 impl Scripts {
@@ -65,7 +77,7 @@ impl Scripts {
 
     /// Runs a tracking script once; its result may be there at once. Nothing happens while its last run is alive: that
     /// run's result is the answer.
-    pub fn track(&mut self, model: &Model, name: &str, now: Instant) -> Option<TrackingResult> {
+    pub fn track(&mut self, model: &Model, name: &str, now: Instant) -> Option<ScriptResult> {
         let Some(script) = model.scripts.get(name) else {
             return self.tracked(name, ScriptOutcome::NotStarted("there is no such script".into()), "");
         };
@@ -88,26 +100,35 @@ impl Scripts {
         }
     }
 
+    /// Runs the command of a check once; its result may be there at once.
+    pub fn check(
+        &mut self,
+        model: &Model,
+        (run, name): (u64, &str),
+        timeout: Duration,
+        now: Instant,
+    ) -> Option<ScriptResult> {
+        let refused =
+            |why: String| Some(ScriptResult::Checked { run, outcome: ScriptOutcome::NotStarted(why) });
+        let Some(command) = model.check_commands.get(name) else {
+            return refused("there is no such command".into());
+        };
+        match self.runs.start(Key::Check(run), &Job::new(command.clone()), Some(timeout), now) {
+            Ok(()) => None,
+            Err(error) => refused(error.source.to_string()),
+        }
+    }
+
     /// Queues the scripts a change calls for, and starts the first if nothing of its object runs.
-    pub fn notify(&mut self, notification: Notification, jobs: Vec<Job>, now: Instant) {
-        let object = notification.object.clone();
-        let state = notification.state;
-        let queued = self.queues.push(notification, jobs);
+    pub fn notify(&mut self, change: Change, jobs: Vec<Job>, now: Instant) {
+        let object = change.object();
+        let word = change.word();
+        let queued = self.queues.push(change, jobs);
         for old in &queued.dropped {
-            tracing::warn!(
-                "{}: scripts for {} are not run: {} came before their turn",
-                name_of(&object),
-                old.state.word(),
-                state.word()
-            );
+            tracing::warn!("{object}: scripts for {} are not run: {word} came before their turn", old.word());
         }
         if let Some(running) = &queued.behind {
-            tracing::info!(
-                "{}: {} waits for the scripts of {}",
-                name_of(&object),
-                state.word(),
-                running.state.word()
-            );
+            tracing::info!("{object}: {word} waits for the scripts of {}", running.word());
             self.runs.limit(&Key::Notify(object), now + IN_THE_WAY);
         } else {
             self.start_next(&object, now);
@@ -137,7 +158,7 @@ impl Scripts {
     }
 
     /// Called with an ended child before it is reaped. The result, if it was a tracking script.
-    pub fn ended(&mut self, pid: Pid, outcome: ScriptOutcome, now: Instant) -> Option<TrackingResult> {
+    pub fn ended(&mut self, pid: Pid, outcome: ScriptOutcome, now: Instant) -> Option<ScriptResult> {
         let ended = self.runs.ended(pid, outcome, now)?;
         if ended.given_up {
             log_end("", &ended);
@@ -146,10 +167,11 @@ impl Scripts {
         match &ended.key {
             Key::Tracking(name) => self.tracked(name, ended.outcome, &ended.output),
             Key::Notify(object) => {
-                log_end(&format!("{}: ", name_of(object)), &ended);
+                log_end(&format!("{object}: "), &ended);
                 self.start_next(object, now);
                 None
             }
+            Key::Check(run) => Some(ScriptResult::Checked { run: *run, outcome: ended.outcome }),
             Key::FifoReader | Key::Once => {
                 log_end("", &ended);
                 None
@@ -158,7 +180,7 @@ impl Scripts {
     }
 
     /// A tracking script has a result: the log hears of it if it is not the same as the last.
-    fn tracked(&mut self, name: &str, outcome: ScriptOutcome, output: &str) -> Option<TrackingResult> {
+    fn tracked(&mut self, name: &str, outcome: ScriptOutcome, output: &str) -> Option<ScriptResult> {
         if self.last.get(name) != Some(&outcome) {
             if outcome.is_success() {
                 tracing::debug!("Script `{name}` now {}", describe_outcome(&outcome));
@@ -167,17 +189,17 @@ impl Scripts {
             }
             self.last.insert(name.into(), outcome.clone());
         }
-        Some(TrackingResult { script: name.into(), outcome })
+        Some(ScriptResult::Tracked { script: name.into(), outcome })
     }
 
-    fn start_next(&mut self, object: &NotifyObject, now: Instant) {
+    fn start_next(&mut self, object: &Object, now: Instant) {
         while let Some((change, job)) = self.queues.next(object) {
             match self.runs.start(Key::Notify(object.clone()), &job, None, now) {
                 Ok(()) => {
-                    tracing::debug!("{}: {}: started {}", name_of(object), change.state.word(), job.title());
+                    tracing::debug!("{object}: {}: started {}", change.word(), job.title());
                     return;
                 }
-                Err(error) => tracing::error!("{}: {}: {error}", name_of(object), change.state.word()),
+                Err(error) => tracing::error!("{object}: {}: {error}", change.word()),
             }
         }
     }
@@ -199,6 +221,11 @@ impl Scripts {
         self.runs.terminate(now, |key| matches!(key, Key::Tracking(_)));
     }
 
+    /// The director has ended: nobody waits for the command of a check any more.
+    pub fn end_checks(&mut self, now: Instant) {
+        self.runs.terminate(now, |key| matches!(key, Key::Check(_)));
+    }
+
     /// Nothing new will come: scripts that keep the last word of their object waiting have until `end`.
     pub fn hurry(&mut self, end: Instant) {
         for object in self.queues.held_up() {
@@ -211,15 +238,15 @@ impl Scripts {
         for lost in self.queues.clear() {
             tracing::warn!(
                 "{}: scripts for {} are not run: there is no time left",
-                name_of(&lost.object),
-                lost.state.word()
+                lost.object(),
+                lost.word()
             );
         }
         self.runs.terminate(now, |_| true);
     }
 
     /// Ends what has run for too long. The results of tracking scripts that do not even end when they are killed.
-    pub fn tick(&mut self, now: Instant) -> Vec<TrackingResult> {
+    pub fn tick(&mut self, now: Instant) -> Vec<ScriptResult> {
         let mut results = Vec::new();
         for key in self.runs.tick(now) {
             match key {
@@ -227,8 +254,11 @@ impl Scripts {
                     results.extend(self.tracked(&name, ScriptOutcome::TimedOut, "it cannot be killed"));
                 }
                 Key::Notify(object) => {
-                    tracing::error!("{}: a script cannot be killed; the next one runs", name_of(&object));
+                    tracing::error!("{object}: a script cannot be killed; the next one runs");
                     self.start_next(&object, now);
+                }
+                Key::Check(run) => {
+                    results.push(ScriptResult::Checked { run, outcome: ScriptOutcome::TimedOut });
                 }
                 Key::FifoReader | Key::Once => tracing::error!("a script cannot be killed"),
             }
@@ -283,13 +313,6 @@ fn quote(output: &str) -> String {
     match lines.is_empty() {
         true => String::new(),
         false => format!(": {}", lines.into_iter().rev().collect::<Vec<_>>().join(" | ")),
-    }
-}
-
-fn name_of(object: &NotifyObject) -> String {
-    match object {
-        NotifyObject::Instance(name) => format!("({name})"),
-        NotifyObject::Group(name) => format!("VRRP_Group({name})"),
     }
 }
 

@@ -94,6 +94,8 @@ fn start(options: DaemonOptions) -> Result<Supervisor, Failed> {
         left_behind: LeftBehind::Nothing,
         withdrawal: Default::default(),
         resume: None,
+        memory: None,
+        followed_master: None,
         scripts: Scripts::default(),
         fifos: Default::default(),
         files: Default::default(),
@@ -175,5 +177,6 @@ impl Supervisor {
         self.files.follow(&self.model.files, now);
         self.processes.follow(&self.model.processes, now);
         self.feed_router();
+        self.feed_director();
     }
 }

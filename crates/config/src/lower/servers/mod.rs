@@ -86,7 +86,6 @@ pub(crate) fn lower(lowering: &mut Lowering<'_>, statements: &[Statement]) {
             lowering.model.director.virtual_servers.push(server);
         }
     }
-    not_served(lowering, statements);
     let files: BTreeSet<Arc<str>> = lowering
         .model
         .director
@@ -97,21 +96,6 @@ pub(crate) fn lower(lowering: &mut Lowering<'_>, statements: &[Statement]) {
         .filter_map(followed_file)
         .collect();
     lowering.model.director.files = files.into_iter().collect();
-}
-
-/// The director does not serve them in this version.
-fn not_served(lowering: &mut Lowering<'_>, statements: &[Statement]) {
-    let servers = lowering.model.director.virtual_servers.len();
-    if let Some(first) = statements.iter().find(|statement| statement.keyword() == "virtual_server") {
-        lowering
-            .report
-            .warn(
-                "not-in-this-version",
-                first.span(),
-                format!("not in this version: {servers} virtual servers"),
-            )
-            .because("they are not served; keepalived or ipvsadm must do it");
-    }
 }
 
 fn followed_file(checker: &CheckerPlan) -> Option<Arc<str>> {

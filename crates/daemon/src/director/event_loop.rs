@@ -1,0 +1,249 @@
+//! The loop: waits, feeds, performs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use mainstay_core::director::{Action, Actions, CheckerId, Director, Input, Memory};
+use mainstay_core::ipvs::Table;
+use mainstay_system::clock;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::addresses::{self, Addresses};
+use super::asking::Asking;
+use super::link::{Link, Peer};
+use super::table::{Order, TableLane};
+use super::{settings, telling};
+use crate::frames::{FromDirector, ToDirector};
+
+/// Facts taken in before deadlines are looked at again.
+const AT_ONCE: usize = 1024;
+
+/// The process at work.
+pub struct EventLoop {
+    director: Director,
+    link: Link,
+    asking: Asking,
+    table: TableLane,
+    addresses: Option<Addresses>,
+    facts: UnboundedReceiver<Input>,
+    teller: UnboundedSender<Input>,
+    /// Runs of scripts the supervisor was asked for, by their number.
+    runs: BTreeMap<u64, CheckerId>,
+    last_run: u64,
+    /// There never was a virtual server: the kernel's table is not looked at.
+    idle: bool,
+    finished: bool,
+}
+
+impl EventLoop {
+    /// Takes in the plan.
+    ///
+    /// # Errors
+    /// When `start` is no beginning, or there is no thread for the table.
+    pub fn new(link: Link, start: ToDirector) -> io::Result<Self> {
+        let ToDirector::Start { plan, process, resume, ipvs } = start else {
+            return Err(io::Error::other("this is no beginning"));
+        };
+        settings::apply(&process);
+        let (teller, facts) = unbounded_channel();
+        // With nothing to balance a kernel without ip_vs is no news, and the module is not loaded.
+        let idle = plan.virtual_servers.is_empty() && resume.is_none();
+        let table = TableLane::start(ipvs, teller.clone())?;
+        let asking = Asking::start(plan.tls.clone(), teller.clone());
+        let wanted = addresses::wanted(&plan);
+        let director = Director::new(clock::now(), *plan, resume.map(|resume| *resume));
+        let mut this = Self {
+            director,
+            link,
+            asking,
+            table,
+            addresses: None,
+            facts,
+            teller,
+            runs: BTreeMap::new(),
+            last_run: 0,
+            idle,
+            finished: false,
+        };
+        this.watch(wanted);
+        Ok(this)
+    }
+
+    /// Runs until everything was handed over.
+    ///
+    /// # Errors
+    /// When the stream to the supervisor is garbage.
+    pub async fn run(mut self) -> io::Result<()> {
+        let mut actions = Vec::new();
+        self.director.begin(&mut actions);
+        self.perform(actions);
+        self.link.send(&FromDirector::Ready);
+        // More may have come with the first word.
+        self.hear()?;
+        let (mut facts, mut watched) = (Vec::new(), Vec::new());
+        while !self.finished {
+            let wait = self.wait();
+            let addresses = self.addresses.as_mut();
+            tokio::select! {
+                biased;
+                peer = self.link.exchange() => {
+                    let peer = peer?;
+                    self.hear()?;
+                    if peer == Peer::Gone {
+                        self.feed(Input::ShutdownRequested);
+                    }
+                }
+                fact = self.facts.recv() => facts.extend(fact),
+                still = changed(addresses, &mut watched) => {
+                    facts.append(&mut watched);
+                    if let Err(error) = still {
+                        tracing::error!("addresses are not watched any more: {error:#}");
+                        self.addresses = None;
+                    }
+                }
+                () = tokio::time::sleep(wait) => {}
+            }
+            // What has arrived counts before any deadline.
+            while let Ok(fact) = self.facts.try_recv() {
+                facts.push(fact);
+                if facts.len() >= AT_ONCE {
+                    break;
+                }
+            }
+            self.feed_all(&mut facts);
+            if self.wait().is_zero() {
+                self.feed(Input::Tick);
+            }
+        }
+        self.table.finish().await;
+        self.link.send(&FromDirector::Finished);
+        self.link.flush().await
+    }
+
+    /// Takes in every frame that has arrived.
+    fn hear(&mut self) -> io::Result<()> {
+        while let Some(frame) = self.link.next()? {
+            self.said(frame);
+        }
+        Ok(())
+    }
+
+    /// How long nothing is due.
+    fn wait(&self) -> Duration {
+        let hour = Duration::from_secs(3600);
+        self.director.next_deadline().map_or(hour, |deadline| deadline.saturating_since(clock::now()))
+    }
+
+    fn said(&mut self, frame: ToDirector) {
+        match frame {
+            ToDirector::Start { .. } => tracing::error!("the supervisor says to start once more"),
+            ToDirector::Reload { plan, process: _ } => {
+                self.idle &= plan.virtual_servers.is_empty();
+                self.asking.follow(&plan.tls);
+                self.watch(addresses::wanted(&plan));
+                self.feed(Input::Reloaded(plan));
+                self.link.send(&FromDirector::ReloadApplied);
+            }
+            ToDirector::Shutdown => self.feed(Input::ShutdownRequested),
+            ToDirector::ScriptFinished { run, outcome } => {
+                if let Some(checker) = self.runs.remove(&run) {
+                    self.feed(Input::ScriptFinished { checker, outcome });
+                }
+            }
+            ToDirector::FileRead { file, value } => self.feed(Input::FileRead { file, value }),
+            ToDirector::InstanceBecame { instance, master } => {
+                self.feed(Input::InstanceBecame { instance, master });
+            }
+            ToDirector::ReportWanted => {
+                self.link.send(&FromDirector::Report(Box::new(self.director.report())));
+            }
+            // Nobody here asks for one yet.
+            ToDirector::RouterReport(..) => {}
+        }
+    }
+
+    /// Watches the addresses a plan asks for. What is there already is told at once.
+    fn watch(&mut self, wanted: BTreeSet<IpAddr>) {
+        let mut facts = Vec::new();
+        match Addresses::watch(wanted, &mut facts) {
+            Ok(watch) => self.addresses = watch,
+            Err(error) => tracing::error!("addresses cannot be watched for ha_suspend: {error:#}"),
+        }
+        for fact in facts {
+            // They come after whatever is being taken in now.
+            let _ = self.teller.send(fact);
+        }
+    }
+
+    fn feed_all(&mut self, facts: &mut Vec<Input>) {
+        let mut actions = Vec::new();
+        let now = clock::now();
+        for fact in facts.drain(..) {
+            self.director.step(now, fact, &mut actions);
+        }
+        self.perform(actions);
+    }
+
+    fn feed(&mut self, fact: Input) {
+        let mut actions = Vec::new();
+        self.director.step(clock::now(), fact, &mut actions);
+        self.perform(actions);
+    }
+
+    fn perform(&mut self, actions: Actions) {
+        let mut orders = Vec::new();
+        let mut memories: Vec<Memory> = Vec::new();
+        for action in actions {
+            match action {
+                Action::Probe { checker, probe } => self.asking.ask(checker, probe),
+                Action::RunScript { checker, script } => {
+                    self.last_run += 1;
+                    self.runs.insert(self.last_run, checker);
+                    self.link.send(&FromDirector::RunCheck {
+                        run: self.last_run,
+                        command: script.command.to_string(),
+                        timeout: script.timeout,
+                    });
+                }
+                Action::ListTable if self.idle => {
+                    let _ = self.teller.send(Input::TableListed(Table::default()));
+                }
+                Action::ListTable => orders.push(Order::List),
+                Action::FlushTable => orders.push(Order::Flush),
+                Action::Change(change) => {
+                    tracing::debug!("IPVS: {change}");
+                    orders.push(Order::Change(change));
+                }
+                Action::SetTimeouts(timeouts) => orders.push(Order::SetTimeouts(timeouts)),
+                Action::StartSync(daemon) => orders.push(Order::StartSync(daemon)),
+                Action::StopSync(role) => orders.push(Order::StopSync(role)),
+                Action::Notify(notification) => {
+                    // Whoever is told of it may count on a successor knowing it.
+                    self.remember(&mut memories);
+                    self.link.send(&FromDirector::Notify(notification));
+                }
+                Action::Remember(memory) => memories.push(memory),
+                Action::Tell(event) => telling::log(&event),
+                Action::Finished => self.finished = true,
+            }
+        }
+        self.remember(&mut memories);
+        self.table.order(orders);
+    }
+
+    fn remember(&mut self, memories: &mut Vec<Memory>) {
+        if !memories.is_empty() {
+            self.link.send(&FromDirector::Remember(std::mem::take(memories)));
+        }
+    }
+}
+
+/// What changed among the addresses; never if nobody watches.
+async fn changed(addresses: Option<&mut Addresses>, facts: &mut Vec<Input>) -> anyhow::Result<()> {
+    match addresses {
+        Some(addresses) => addresses.changed(facts).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,178 @@
+//! The table lane: a thread that tells IPVS what was ordered, in order.
+//!
+//! The kernel answers each batch when it has time. The loop does not wait for it; what was refused comes back as a
+//! fact.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use mainstay_core::director::Input;
+use mainstay_core::ipvs::{Change, SyncDaemon, SyncRole, Timeouts};
+use mainstay_system::ipvs::{Balancer, Kernel, Memory};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::frames::Ipvs;
+
+/// What the lane can be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// List the table.
+    List,
+    /// Empty it.
+    Flush,
+    /// Change it.
+    Change(Change),
+    /// Set the timeouts.
+    SetTimeouts(Timeouts),
+    /// Start a synchronisation daemon.
+    StartSync(SyncDaemon),
+    /// Stop one.
+    StopSync(SyncRole),
+}
+
+/// The thread.
+#[derive(Debug)]
+pub struct TableLane {
+    orders: Sender<Vec<Order>>,
+    thread: JoinHandle<()>,
+}
+
+impl TableLane {
+    /// Starts the thread; what comes of orders goes to `facts`.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub fn start(ipvs: Ipvs, facts: UnboundedSender<Input>) -> std::io::Result<Self> {
+        let (orders, received) = channel();
+        let thread = std::thread::Builder::new().name("ipvs".into()).spawn(move || {
+            Lane { ipvs, balancer: None, facts }.work(&received);
+        })?;
+        Ok(Self { orders, thread })
+    }
+
+    /// Queues orders.
+    pub fn order(&self, orders: Vec<Order>) {
+        if !orders.is_empty() {
+            // The thread ends only after us.
+            let _ = self.orders.send(orders);
+        }
+    }
+
+    /// Waits until everything that was ordered is done.
+    pub async fn finish(self) {
+        drop(self.orders);
+        let ended = tokio::task::spawn_blocking(move || self.thread.join()).await;
+        if !matches!(ended, Ok(Ok(()))) {
+            tracing::error!("the thread that tells IPVS panicked; please report it");
+        }
+    }
+}
+
+struct Lane {
+    ipvs: Ipvs,
+    /// `None` before it was needed, and while there is none to be had.
+    balancer: Option<Box<dyn Balancer>>,
+    facts: UnboundedSender<Input>,
+}
+
+impl Lane {
+    fn work(&mut self, received: &Receiver<Vec<Order>>) {
+        while let Ok(orders) = received.recv() {
+            let mut changes = Vec::new();
+            for order in orders {
+                if let Order::Change(change) = order {
+                    changes.push(change);
+                    continue;
+                }
+                self.change(std::mem::take(&mut changes));
+                self.perform(order);
+            }
+            self.change(changes);
+        }
+    }
+
+    fn perform(&mut self, order: Order) {
+        if order == Order::List {
+            let fact = self.list();
+            let _ = self.facts.send(fact);
+            return;
+        }
+        let balancer = match self.found() {
+            Ok(balancer) => balancer,
+            Err(words) => return tracing::error!("{words}"),
+        };
+        let done = match &order {
+            Order::Flush => balancer.flush(),
+            Order::SetTimeouts(timeouts) => balancer.set_timeouts(timeouts),
+            Order::StartSync(daemon) => balancer.start_daemon(daemon),
+            Order::StopSync(role) => balancer.stop_daemon(*role),
+            Order::List | Order::Change(_) => Ok(()),
+        };
+        if let Err(error) = done {
+            tracing::error!("{error}");
+        }
+    }
+
+    /// The balancer; it is looked for again each time while there is none.
+    fn found(&mut self) -> Result<&mut dyn Balancer, Box<str>> {
+        match (&mut self.balancer, self.ipvs) {
+            (Some(balancer), _) => Ok(balancer.as_mut()),
+            (None, Ipvs::None) => Err("told not to use it (--ipvs none)".into()),
+            (empty @ None, Ipvs::Memory) => Ok(empty.insert(Box::new(Memory::new())).as_mut()),
+            (empty @ None, Ipvs::Kernel) => match Kernel::open() {
+                Ok(kernel) => Ok(empty.insert(Box::new(kernel)).as_mut()),
+                Err(error) => Err(error.to_string().into()),
+            },
+        }
+    }
+
+    fn list(&mut self) -> Input {
+        let balancer = match self.found() {
+            Ok(balancer) => balancer,
+            Err(words) => return Input::TableUnavailable { words },
+        };
+        match balancer.list() {
+            Ok(listing) => Input::TableListed(listing.table()),
+            Err(error) => {
+                self.forget_kernel();
+                Input::TableUnavailable { words: error.to_string().into() }
+            }
+        }
+    }
+
+    fn change(&mut self, changes: Vec<Change>) {
+        if changes.is_empty() {
+            return;
+        }
+        let balancer = match self.found() {
+            Ok(balancer) => balancer,
+            // Whoever wants changes has to learn that there is no table.
+            Err(words) => return drop(self.facts.send(Input::TableUnavailable { words })),
+        };
+        match balancer.apply(&changes) {
+            Ok(applied) => {
+                for refusal in applied.refusals {
+                    let Some(change) = changes.get(refusal.place) else { continue };
+                    let change = Box::new(change.clone());
+                    let _ = self.facts.send(Input::ChangeRefused { change, errno: refusal.errno });
+                }
+            }
+            // Nothing is known of any of them: the table has to be looked at.
+            Err(error) => {
+                let errno = error.errno();
+                tracing::error!("{error}");
+                self.forget_kernel();
+                for change in changes {
+                    let _ = self.facts.send(Input::ChangeRefused { change: Box::new(change), errno });
+                }
+            }
+        }
+    }
+
+    /// A socket that gave no answer is of no more use; the next listing opens another.
+    fn forget_kernel(&mut self) {
+        if self.ipvs == Ipvs::Kernel {
+            self.balancer = None;
+        }
+    }
+}

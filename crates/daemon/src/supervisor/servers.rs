@@ -1,0 +1,81 @@
+//! The supervisor's part in virtual servers: runs their commands, tells who wants to know, keeps what a successor of the
+//! director needs.
+
+use std::time::Instant;
+
+use mainstay_core::director::{Memory, ServerNotification};
+use mainstay_core::router::State;
+
+use super::Supervisor;
+use super::dump::{self, Wanted};
+use super::fifos::About;
+use super::notify::{self, Change};
+use crate::frames::{FromDirector, ToDirector};
+
+impl Supervisor {
+    pub(super) fn director_said(&mut self, frame: FromDirector, now: Instant) {
+        match frame {
+            FromDirector::Ready => {
+                self.director.ready();
+                self.tell_readiness();
+            }
+            FromDirector::Remember(memories) => self.remember(memories),
+            FromDirector::Notify(notification) => self.notify_of_server(notification, now),
+            FromDirector::RunCheck { run, command, timeout } => {
+                if self.phase.is_running() {
+                    let model = self.reload.newest(&self.model);
+                    let result = self.scripts.check(model, (run, &command), timeout, now);
+                    self.script_ended(result);
+                }
+            }
+            FromDirector::Report(report) => dump::servers(&report),
+            FromDirector::ReportRequested(number) => self.ask_for_report(Wanted::Director(number)),
+            FromDirector::ReloadApplied => self.director_reloaded(now),
+            FromDirector::Finished => {
+                tracing::debug!("the director has handed over");
+                self.memory = None;
+            }
+        }
+    }
+
+    fn remember(&mut self, memories: Vec<Memory>) {
+        let memory = self.memory.get_or_insert_default();
+        for one in memories {
+            memory.remember(one);
+        }
+    }
+
+    fn notify_of_server(&mut self, notification: ServerNotification, now: Instant) {
+        self.fifos.write(About::Servers, &format!("{notification}\n"));
+        // During a reload the new configuration counts, and the old one for what the new one does not have.
+        let newest = self.newest_model();
+        let known = newest.server_notify.contains_key(&notification.object);
+        let jobs = notify::server_jobs(if known { newest } else { &self.model }, &notification);
+        self.scripts.notify(Change::Server(notification), jobs, now);
+    }
+
+    /// Tells the director what the files hold that its checks follow, and who is master: at its start and after a
+    /// reload.
+    pub(super) fn feed_director(&mut self) {
+        let values: Vec<_> = self.files.values().collect();
+        for (file, value) in values {
+            if self.newest_model().director.files.iter().any(|followed| **followed == *file) {
+                self.director.send(&ToDirector::FileRead { file, value });
+            }
+        }
+        self.tell_followed_instance();
+    }
+
+    /// Tells the director whether the instance is master that the synchronisation of connections follows.
+    pub(super) fn tell_followed_instance(&mut self) {
+        let Some(sync) = &self.newest_model().director.settings.sync else { return };
+        let Some(instance) = sync.instance.clone() else { return };
+        let instances = self.resume.iter().flat_map(|resume| &resume.instances);
+        let master =
+            instances.filter(|resume| resume.name == instance).any(|resume| resume.state == State::Master);
+        if self.director.is_running() && self.followed_master != Some(master) {
+            self.followed_master = Some(master);
+            self.director.send(&ToDirector::InstanceBecame { instance, master });
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Who serves: servers that die and come back, quorum, sorry server, scripts that check and are told.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use mainstay::lab::{holds_for, seconds};
+
+use crate::stage::{ONE, Stage, TWO, real};
+
+#[test]
+fn a_killed_web_server_leaves_and_comes_back() -> Result<()> {
+    let stage = Stage::new("director-kill")?;
+    let _one = stage.web(0)?;
+    let mut two = stage.web(1)?;
+    let daemon = stage.start(&stage.configuration("", ""))?;
+    stage.logged(&daemon, &format!("add [{TWO}]:80 to [192.0.2.100]:tcp:80 with weight 1"))?;
+    holds_for("nobody is told of a quiet start", seconds(1.0), || stage.fifo().is_empty())?;
+    two.kill9();
+    stage.told(&daemon, &format!("{} DOWN", real(TWO)))?;
+    stage.logged(&daemon, &format!("delete [{TWO}]:80 from [192.0.2.100]:tcp:80"))?;
+    ensure!(daemon.log().contains("connection refused"), "the reason is told: {}", daemon.log());
+    let _two = stage.web(1)?;
+    stage.told(&daemon, &format!("{} UP", real(TWO)))?;
+    ensure!(!stage.fifo().contains(ONE), "the other one never left: {}", stage.fifo());
+    Ok(())
+}
+
+#[test]
+fn without_quorum_the_sorry_server_serves_and_scripts_are_told() -> Result<()> {
+    let stage = Stage::new("director-quorum")?;
+    let _one = stage.web(0)?;
+    let mut two = stage.web(1)?;
+    let note = |word: &str| format!("echo {word} >> {}", stage.path("told").display());
+    let (up, down) = (stage.script("up", &note("up"))?, stage.script("down", &note("down"))?);
+    let lost = stage.script("lost", &note("lost"))?;
+    let lines = format!("quorum 2\nsorry_server 192.0.2.99 80\nquorum_up {up}\nquorum_down {down}");
+    let daemon = stage.start(&stage.configuration(&lines, &format!("notify_down {lost}")))?;
+    two.kill9();
+    stage.told(&daemon, "VS [192.0.2.100]:tcp:80 DOWN")?;
+    stage.logged(&daemon, "add [192.0.2.99]:80 to [192.0.2.100]:tcp:80 with weight 1")?;
+    stage.logged(&daemon, &format!("delete [{ONE}]:80 from [192.0.2.100]:tcp:80"))?;
+    stage.until("quorum_down ran", || stage.read("told") == "down\n")?;
+    let _two = stage.web(1)?;
+    stage.told(&daemon, "VS [192.0.2.100]:tcp:80 UP")?;
+    stage.until("quorum_up ran", || stage.read("told") == "down\nup\n")?;
+    let lines: Vec<String> = stage.fifo().lines().map(str::to_owned).collect();
+    let expected = [
+        format!("{} DOWN", real(TWO)),
+        "VS [192.0.2.100]:tcp:80 DOWN".into(),
+        format!("{} UP", real(TWO)),
+        "VS [192.0.2.100]:tcp:80 UP".into(),
+    ];
+    ensure!(lines == expected, "{lines:?}");
+    Ok(())
+}
+
+#[test]
+fn a_script_checks_and_says_the_weight() -> Result<()> {
+    let stage = Stage::new("director-misc")?;
+    let (_one, _two) = (stage.web(0)?, stage.web(1)?);
+    stage.write("exit", "0")?;
+    let check = stage.script("check", &format!("exit $(cat {})", stage.path("exit").display()))?;
+    let misc = format!("MISC_CHECK {{\nmisc_path {check}\nmisc_dynamic\nmisc_timeout 2\nwarmup 0\n}}");
+    let daemon = stage.start(&stage.configuration("", &misc))?;
+    stage.write("exit", "42")?;
+    stage.logged(&daemon, &format!("edit [{ONE}]:80 of [192.0.2.100]:tcp:80, weight 40"))?;
+    stage.write("exit", "1")?;
+    stage.told(&daemon, &format!("{} DOWN", real(ONE)))?;
+    stage.write("exit", "0")?;
+    stage.told(&daemon, &format!("{} UP", real(ONE)))?;
+    Ok(())
+}
+
+#[test]
+fn a_script_that_hangs_is_ended_and_counts_as_a_failure() -> Result<()> {
+    let stage = Stage::new("director-hang")?;
+    let (_one, _two) = (stage.web(0)?, stage.web(1)?);
+    let check = stage.script("check", "sleep 100")?;
+    let misc = format!("MISC_CHECK {{\nmisc_path {check}\nmisc_timeout 1\nwarmup 0\n}}");
+    let daemon = stage.start(&stage.configuration("", &misc))?;
+    stage.told(&daemon, &format!("{} DOWN", real(ONE)))?;
+    ensure!(daemon.log().contains("took too long"), "{}", daemon.log());
+    Ok(())
+}
+
+#[test]
+fn checks_pause_while_the_virtual_address_is_elsewhere() -> Result<()> {
+    let stage = Stage::new("director-suspend")?;
+    let _two = stage.web(1)?;
+    let daemon = stage.start(&stage.configuration("ha_suspend", ""))?;
+    holds_for("nothing is checked", Duration::from_secs(2), || stage.fifo().is_empty())?;
+    stage.balancer.add_address("eth0", "192.0.2.100/32")?;
+    stage.told(&daemon, &format!("{} DOWN", real(ONE)))?;
+    stage.balancer.remove_address("eth0", "192.0.2.100/32")?;
+    stage.logged(&daemon, "its address is not on this machine: not checked")?;
+    let _one = stage.web(0)?;
+    holds_for("it is not asked", Duration::from_secs(2), || !stage.fifo().contains("UP"))?;
+    Ok(())
+}
