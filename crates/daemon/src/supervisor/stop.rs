@@ -123,6 +123,10 @@ impl Supervisor {
                 self.clean_up_after_router(now);
             }
             Phase::Stopping if !self.router.is_running() && !self.director.is_running() => {
+                if self.left_behind == LeftBehind::GivenUp {
+                    self.left_behind = LeftBehind::Nothing;
+                    self.clean_up_alone();
+                }
                 self.phase = Phase::Notifying { until: now + LAST_SCRIPTS };
                 self.scripts.hurry(now + IN_THE_WAY);
                 return self.advance_phase(now);
@@ -137,7 +141,9 @@ impl Supervisor {
                 }
                 return self.advance_phase(now);
             }
-            Phase::Ending { until } if self.scripts.is_idle() || now >= until => {
+            Phase::Ending { until }
+                if (self.scripts.is_idle() && self.withdrawal.is_done()) || now >= until =>
+            {
                 self.scripts.leave_readers();
                 tracing::info!("Stopped");
                 return Some(ExitCode::from(self.status));

@@ -3,12 +3,16 @@
 //! A router that dies is normally back before its peers miss it. One that keeps dying is started again more and more
 //! slowly; meanwhile nobody advertises, a peer takes over, and an address that stayed on our link would have two holders.
 //! So just before the first peer may take over, the supervisor takes away what the dead router held, and the next
-//! one begins as a backup.
+//! one begins as a backup. Where the VIP lease counts the gate has closed by then, or does so within half an interval: two
+//! hands at the same work, of which the kernel's cannot fail and this one also tidies up. Without a lease it is the only
+//! one.
 
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use mainstay_core::router::{Resume, RouterPlan, State};
+use mainstay_system::clock;
+use mainstay_system::lease::Gates;
 use mainstay_system::netlink::{Change, Writer};
 
 use super::Supervisor;
@@ -47,9 +51,14 @@ impl Withdrawal {
         self.due
     }
 
+    /// Whether nothing is being taken away.
+    pub fn is_done(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     /// When a router may be started, if that is not now.
     pub fn put_off(&self, now: Instant) -> Option<Instant> {
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished()).then(|| now + AGAIN)
+        (!self.is_done()).then(|| now + AGAIN)
     }
 }
 
@@ -76,11 +85,30 @@ impl Supervisor {
         forget_masters(&mut left);
         self.resume = Some(left);
         self.tell_status();
-        let work = move || {
+        self.work_aside(move || {
             if let Err(error) = remove(&removals) {
                 tracing::error!("taking away what the router left: {error}");
             }
-        };
+        });
+    }
+
+    /// At the end, when no router could hand over: addresses, routes and rules are taken away from here, and then the
+    /// gates that stand before them, which nobody would ever open or remove.
+    pub(super) fn clean_up_alone(&mut self) {
+        let plan = &self.newest_model().router;
+        let stays = plan.settings.keep_addresses_on_exit;
+        let left = self.resume.as_ref().filter(|_| !stays);
+        let removals = left.map(|left| removals(left, plan)).unwrap_or_default();
+        tracing::error!("no router could hand over: the supervisor takes away what is left");
+        self.work_aside(move || {
+            let no_gates = || Gates::open()?.become_these(&[], clock::now());
+            if let Err(error) = remove(&removals).and_then(|()| no_gates()) {
+                tracing::error!("taking away what the router left: {error}");
+            }
+        });
+    }
+
+    fn work_aside(&mut self, work: impl FnOnce() + Send + 'static) {
         match thread::Builder::new().name("withdrawal".into()).spawn(work) {
             Ok(thread) => self.withdrawal.thread = Some(thread),
             Err(error) => tracing::error!("taking away what the router left: {error}"),
