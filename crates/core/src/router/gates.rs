@@ -8,8 +8,8 @@ use core::net::IpAddr;
 
 use super::action::{Action, Actions, Subject};
 use super::plan::Destination;
-use super::reason::Reason;
-use super::report::LeaseState;
+use super::reason::{Reason, State};
+use super::report::{LeaseState, Resume};
 use super::{Phase, Router};
 use crate::lease::{Gate, GateId, GateLink, Guard};
 use crate::time::{Duration, Instant};
@@ -134,6 +134,25 @@ impl Router {
     /// closes stays open: no advert would open it again.
     pub(super) fn close_gate(&self, id: usize, actions: &mut Actions) {
         actions.extend(self.gates.of(id).map(Action::CloseGate));
+    }
+
+    /// A master whose gate had closed before its process died (it was frozen, and then killed) may have been replaced:
+    /// its successor begins as a backup.
+    pub(super) fn give_up_lost_leases(&mut self, left: &mut Resume, open: &BTreeSet<IpAddr>) {
+        let shared = self.shared_addresses();
+        for one in left.instances.iter_mut().filter(|one| one.state == State::Master) {
+            let Some(id) = self.instances.iter().position(|known| known.plan.name == one.name) else {
+                continue;
+            };
+            self.instances[id].peers = one.peers.clone();
+            let is_closed = self.gate(id, &shared).is_some_and(|gate| {
+                matches!(gate.guard, Guard::Lease { .. })
+                    && !gate.addresses.iter().any(|(_, address)| open.contains(address))
+            });
+            if is_closed {
+                one.state = State::Backup;
+            }
+        }
     }
 
     fn wanted_gates(&self) -> Vec<Gate> {

@@ -122,6 +122,8 @@ pub struct Router {
     phase: Phase,
     /// What a crashed predecessor left, until the kernel was listed.
     predecessor: Option<Resume>,
+    /// The virtual addresses whose gates were open when it died, if there were gates.
+    found_open: Option<BTreeSet<IpAddr>>,
     /// Packets for virtual router ids that nobody here has.
     unknown_vrids: u64,
 }
@@ -194,6 +196,7 @@ impl Router {
             quiet_until: now + quiet,
             phase: Phase::New,
             predecessor: resume.cloned(),
+            found_open: None,
             unknown_vrids: 0,
         };
         router.adopt_plan(now, plan);
@@ -204,6 +207,14 @@ impl Router {
     #[must_use]
     pub fn with_boot_id(mut self, boot: BootId) -> Self {
         self.legs.boot = boot;
+        self
+    }
+
+    /// Tells it which virtual addresses the kernel answers for at this moment, by the gates that a predecessor left
+    /// there (`None`: there are no gates). A mastership whose lease ran out before its process died is not taken up.
+    #[must_use]
+    pub fn with_open_gates(mut self, open: Option<BTreeSet<IpAddr>>) -> Self {
+        self.found_open = open;
         self
     }
 

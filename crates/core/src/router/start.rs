@@ -26,7 +26,10 @@ impl Router {
         self.kernel.list(now, links, addresses);
         self.resolve_all(actions);
         self.hold_static(actions);
-        let predecessor = self.predecessor.take();
+        let mut predecessor = self.predecessor.take();
+        if let (Some(left), Some(open)) = (&mut predecessor, self.found_open.take()) {
+            self.give_up_lost_leases(left, &open);
+        }
         let left_as = |name: &str| -> Option<&ResumeInstance> {
             predecessor.as_ref()?.instances.iter().find(|left| left.name == name)
         };

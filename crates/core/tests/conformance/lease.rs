@@ -232,6 +232,36 @@ fn a_restarted_process_still_knows_who_is_alive() {
     node.forget();
 }
 
+#[test]
+fn a_mastership_whose_gate_had_closed_before_the_crash_is_not_taken_up() {
+    for (open, expected) in [
+        (None, Master),
+        (Some(vec![]), Backup),
+        (Some(vec!["192.0.2.1"]), Master),
+        (Some(vec!["192.0.2.77"]), Backup),
+    ] {
+        let node = armed_master();
+        let mut again = Node::cold(leased(), Some(&node.router.resume()));
+        let open = open.clone().map(|open| open.into_iter().map(ip).collect());
+        again.router = again.router.clone().with_open_gates(open.clone());
+        again.addresses.clone_from(&node.addresses);
+        again.now = node.now;
+        again.list_kernel();
+        again.expect_state(expected);
+        assert_eq!(again.has("192.0.2.1"), expected == Master, "{open:?}");
+    }
+}
+
+#[test]
+fn a_mastership_that_nothing_closes_is_taken_up_whatever_is_open() {
+    let node = Node::master(leased());
+    let mut again = Node::cold(leased(), Some(&node.router.resume()));
+    again.router = again.router.clone().with_open_gates(Some(std::collections::BTreeSet::new()));
+    again.addresses.clone_from(&node.addresses);
+    again.list_kernel();
+    again.expect_state(Master);
+}
+
 // ---- adverts that did not leave ----
 
 #[test]

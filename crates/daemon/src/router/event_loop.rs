@@ -22,7 +22,7 @@ use super::outbox::Outbox;
 use super::outcome::{Outcome, Reporter, complaint};
 use super::pace::Pace;
 use super::sockets::Sockets;
-use super::{Start, Supervisor, scheduling};
+use super::{Start, Supervisor, gates, scheduling};
 use crate::frames::{FromRouter, Peer};
 
 /// Numbers of the loop's own descriptors in the epoll set.
@@ -115,6 +115,10 @@ impl EventLoop {
         let sockets = Sockets::new(&plan, &process);
         let router =
             Router::new(clock::now(), clock::since_boot(), *plan, resume.as_ref()).with_boot_id(boot_id());
+        let router = match resume {
+            Some(_) => router.with_open_gates(gates::found_open()),
+            None => router,
+        };
         Ok(Self {
             router,
             actions: Vec::new(),

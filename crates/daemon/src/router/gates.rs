@@ -1,6 +1,8 @@
 //! The effects lane's hand on the gates of the VIP lease. They are opened when they are first wanted; where the kernel
 //! cannot make them it is said once, in words, and everything else goes on.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use mainstay_core::lease::{Gate, GateId};
@@ -9,6 +11,11 @@ use mainstay_system::clock;
 use mainstay_system::lease::Gates;
 
 use super::outcome::{Outcome, Reporter};
+
+/// The addresses whose gates a predecessor left open; `None` if there are no gates.
+pub fn found_open() -> Option<BTreeSet<IpAddr>> {
+    Gates::open().and_then(|mut gates| gates.open_addresses()).ok().flatten()
+}
 
 /// The gates, once they were wanted.
 #[derive(Default)]

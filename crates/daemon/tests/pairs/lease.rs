@@ -241,6 +241,34 @@ fn a_restarted_router_keeps_its_gate_open() -> Result<()> {
 }
 
 #[test]
+fn a_router_that_is_frozen_and_then_killed_is_followed_by_a_backup() -> Result<()> {
+    let mut pair = Pair::new(Kind::Mainstay, Family::V4)?;
+    let router = pair.scene.a.daemon()?.vrrp_pid()?;
+    let since = Instant::now();
+    process::send(router, Signal::SIGSTOP);
+    pair.handed_over(since)?;
+    let killed = Instant::now();
+    process::send(router, Signal::SIGKILL);
+    pair.scene.a.watch.wait(virtual_address(Family::V4), false, killed, LIMIT)?;
+    // It preempts later, as a backup does.
+    pair.scene.prober.wait_for("a", killed, LIMIT)?;
+    let first = pair.witness.answers(killed).first().context("a answers")?.at;
+    ensure!(first - killed > seconds(0.3), "it went on as master after {:?}", first - killed);
+    pair.finish()
+}
+
+#[test]
+fn a_stop_right_after_the_death_of_the_router_leaves_nothing() -> Result<()> {
+    let mut pair = Pair::new(Kind::Mainstay, Family::V4)?;
+    let daemon = pair.scene.a.daemon()?;
+    process::send(daemon.vrrp_pid()?, Signal::SIGKILL);
+    daemon.terminate(LIMIT)?;
+    ensure!(!pair.scene.a.holds(), "no address is left");
+    ensure!(!has_table(&pair.scene.a), "and no table");
+    pair.finish()
+}
+
+#[test]
 fn an_orderly_end_hands_over_and_leaves_no_table() -> Result<()> {
     let mut pair = Pair::new(Kind::Mainstay, Family::V4)?;
     ensure!(has_table(&pair.scene.a), "there is a gate");

@@ -148,6 +148,14 @@ impl Gates {
         })
     }
 
+    /// The addresses whose gates are open at this moment; `None` without a table of ours.
+    ///
+    /// # Errors
+    /// When the kernel does not list them.
+    pub fn open_addresses(&mut self) -> Result<Option<BTreeSet<IpAddr>>> {
+        Ok(self.netfilter.held(TABLE)?.map(|held| held.into_keys().collect()))
+    }
+
     /// Makes these gates, and no others, stand: in one transaction, of which only what differs from the last one is
     /// sent. No gates: the table is removed. Call it again with the same gates to heal what somebody else removed (a
     /// firewall that flushes everything, a link that went and came).
