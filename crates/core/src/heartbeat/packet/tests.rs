@@ -1,3 +1,5 @@
+//! Heartbeats there and back, and what is refused: damage, other keys, impossible lengths.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -3,8 +3,8 @@
 //! The reader is our own and small: a check needs the status and the end of the body. It is bounded in every direction:
 //! 64 KiB of head, 32 MiB of body that is looked at and not kept, the timeouts of [`patience`](super::patience).
 //!
-//! DIFFERS: three things are read better than keepalived reads them, and none of them makes a server bad that
-//! keepalived finds good.
+//! DIFFERS: three things are read better than keepalived reads them. A server is bad for it only if it breaks the framing
+//! of its own answer (chunks that do not add up, contradicting lengths), which keepalived does not look at.
 //! - A body with a length, or in chunks, ends where it says. keepalived waits until the server closes.
 //! - A chunked body is put together before the regex sees it. The digest may be that of the content or, as keepalived's
 //!   `genhash` has it, that of the chunks with their sizes.
