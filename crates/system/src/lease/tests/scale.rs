@@ -14,7 +14,7 @@ fn one(link: u8, number: u8, guard: Guard) -> Gate {
         link: on(&name),
         vrid: number,
         addresses: vec![(on(&name), IpAddr::from([10, link, 1, number]))],
-        lease: Duration::from_millis(2500),
+        lease: Duration::from_secs(600),
         ..gate(guard)
     }
 }
