@@ -131,6 +131,17 @@ fn only_nat_changes_ports() {
 }
 
 #[test]
+fn in_a_group_without_nat_a_real_server_keeps_its_name_and_is_one_destination() {
+    let text = "virtual_server_group g {\n10.0.0.1 80\n10.0.0.2 81\n}\nvirtual_server group g {\nlvs_sched rr\n\
+                lvs_method DR\nprotocol TCP\nreal_server 10.1.0.1 80 {\n}\nreal_server 10.1.0.1 81 {\n}\n}\n";
+    let server = plan(&lower(text), ["duplicate-real-server"]);
+    assert_eq!(server.real_servers[0].key.port, 80);
+    let ports: Vec<u16> =
+        server.services.iter().map(|service| server.real_servers[0].port_behind(service)).collect();
+    assert_eq!(ports, [80, 81]);
+}
+
+#[test]
 fn a_real_server_of_the_other_family_needs_a_tunnel() {
     let of = |method: &str| {
         lower(&format!(

@@ -110,7 +110,9 @@ pub(super) fn real_servers(
             continue;
         }
         force_port(lowering, &mut real, above, services);
-        if !seen.insert(real.plan.key) {
+        // Without NAT the port is that of each service: one address is one destination, whatever its port says.
+        let port = if real.plan.forwarding == Forwarding::Masquerade { real.plan.key.port } else { 0 };
+        if !seen.insert(DestinationKey { port, ..real.plan.key }) {
             lowering
                 .report
                 .warn(
@@ -138,10 +140,11 @@ fn force_port(
     if real.plan.forwarding == Forwarding::Masquerade {
         return;
     }
-    let [ServiceKey::Address { port, .. }] = services else {
-        // Of a group or a mark, each service has its own.
-        real.plan.key.port = 0;
-        return;
+    let port = match (above.key, services) {
+        (VirtualServerKey::Service(_), [ServiceKey::Address { port, .. }]) => port,
+        (VirtualServerKey::Service(_), _) => &0,
+        // Each service of a group has its own; the real server keeps the name it was given.
+        (VirtualServerKey::Group { .. }, _) => return,
     };
     if let Some(word) = real.port
         && *port != 0
