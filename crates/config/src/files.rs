@@ -90,6 +90,18 @@ pub fn own_identity() -> (u32, u32) {
     fs::metadata("/proc/self").map_or((0, 0), |metadata| (metadata.uid(), metadata.gid()))
 }
 
+/// Whether the kernel has IPVS: at work, built in, or as a module that the disk has for it.
+pub(crate) fn kernel_has_ipvs() -> bool {
+    if Path::new("/proc/net/ip_vs").exists() {
+        return true;
+    }
+    let Ok(release) = fs::read_to_string("/proc/sys/kernel/osrelease") else { return false };
+    let modules = Path::new("/lib/modules").join(release.trim());
+    ["modules.builtin", "modules.dep"]
+        .into_iter()
+        .any(|list| fs::read_to_string(modules.join(list)).is_ok_and(|text| text.contains("/ip_vs.ko")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -68,6 +68,10 @@ pub trait Host {
     fn read(&self, path: &Path, longest: u64) -> Option<Vec<u8>> {
         files::read(path, longest)
     }
+    /// Whether the kernel has the load balancer IPVS: at work, built in, or as a module it can load.
+    fn has_ipvs(&self) -> bool {
+        files::kernel_has_ipvs()
+    }
     /// What a directory holds, sorted.
     fn list(&self, directory: &Path) -> Vec<PathBuf> {
         files::list(directory)

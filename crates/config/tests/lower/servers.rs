@@ -10,7 +10,7 @@ use mainstay_core::ipvs::{
     Forwarding, Granularity, Protocol, Scheduler, ServiceKey, Timeouts, Tunnel, TunnelChecksum, TunnelKind,
 };
 
-use super::{Lowered, lower, simple};
+use super::{Lowered, complaint, lower, lower_on, machine, simple};
 
 /// Words every virtual server needs, so that nothing is guessed.
 const PLAIN: &str = "lvs_sched rr\nlvs_method NAT\nprotocol TCP\n";
@@ -304,6 +304,16 @@ fn settings_of_all_virtual_servers() {
     of("lvs_timeouts tcp x").says(["bad-number"]);
     of("lvs_timeouts").says(["missing-value"]);
     of("lvs_flush_on_stop RS").says(["unknown-option"]);
+}
+
+#[test]
+fn a_kernel_without_ipvs_is_pointed_out_once_and_is_no_complaint() {
+    let one =
+        |port: u16| format!("virtual_server 10.0.0.1 {port} {{\n{PLAIN}real_server 10.1.0.1 80 {{\n}}\n}}\n");
+    let lowered = lower_on(&machine().without_ipvs(), &format!("{}{}", one(80), one(81)));
+    assert_eq!(lowered.codes(), ["no-ipvs"]);
+    assert!(!complaint(lowered.only("no-ipvs")));
+    assert_eq!(lowered.model.director.virtual_servers.len(), 2);
 }
 
 #[test]

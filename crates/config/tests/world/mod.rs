@@ -15,6 +15,7 @@ pub struct World {
     groups: BTreeMap<String, u32>,
     files: BTreeMap<PathBuf, (FileFacts, Vec<u8>)>,
     links: BTreeMap<PathBuf, PathBuf>,
+    without_ipvs: bool,
 }
 
 impl World {
@@ -31,6 +32,12 @@ impl World {
     pub fn with_interface(mut self, name: &str) -> Self {
         self.interfaces
             .insert(name.to_owned(), InterfaceFacts { loopback: false, multicast: true, mtu: 1500 });
+        self
+    }
+
+    /// With a kernel that has no IPVS.
+    pub fn without_ipvs(mut self) -> Self {
+        self.without_ipvs = true;
         self
     }
 
@@ -122,6 +129,9 @@ impl Host for World {
     fn read(&self, path: &Path, longest: u64) -> Option<Vec<u8>> {
         let (_, text) = self.files.get(path)?;
         Some(text.iter().copied().take(usize::try_from(longest).unwrap_or(usize::MAX)).collect())
+    }
+    fn has_ipvs(&self) -> bool {
+        !self.without_ipvs
     }
     fn list(&self, directory: &Path) -> Vec<PathBuf> {
         self.files.keys().filter(|path| path.parent() == Some(directory)).cloned().collect()

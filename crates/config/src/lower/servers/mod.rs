@@ -86,6 +86,7 @@ pub(crate) fn lower(lowering: &mut Lowering<'_>, statements: &[Statement]) {
             lowering.model.director.virtual_servers.push(server);
         }
     }
+    warn_without_ipvs(lowering, statements);
     let files: BTreeSet<Arc<str>> = lowering
         .model
         .director
@@ -96,6 +97,19 @@ pub(crate) fn lower(lowering: &mut Lowering<'_>, statements: &[Statement]) {
         .filter_map(followed_file)
         .collect();
     lowering.model.director.files = files.into_iter().collect();
+}
+
+/// DIFFERS: keepalived without IPVS ends, VRRP too, and `-t` says nothing of it.
+fn warn_without_ipvs(lowering: &mut Lowering<'_>, statements: &[Statement]) {
+    let first = statements.iter().find(|statement| statement.keyword() == "virtual_server");
+    if let Some(first) = first
+        && !lowering.host.has_ipvs()
+    {
+        lowering
+            .report
+            .warn("no-ipvs", first.span(), "the kernel of this machine has no IPVS (module ip_vs)")
+            .because("real servers are checked and changes are told, but no connection is balanced");
+    }
 }
 
 fn followed_file(checker: &CheckerPlan) -> Option<Arc<str>> {
