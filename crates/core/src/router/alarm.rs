@@ -33,6 +33,11 @@ pub enum Alarm {
     /// The sync group waits for this instance, which has never heard a master, while another member hears one: its
     /// link does not carry adverts.
     NobodyHeard,
+    /// No heartbeat arrives on a further path: nobody would notice that the other one is lost.
+    PathSilent {
+        /// Which `heartbeat_path`, counted from 1.
+        path: u8,
+    },
     /// Before we took an address over, somebody answered for it who sends no adverts: a frozen master, or a stranger.
     AddressClaimed {
         /// Our virtual address.
@@ -62,6 +67,7 @@ impl Alarm {
             Self::VridCollision { .. } => "vrid_collision",
             Self::TwoMasters { .. } => "two_masters",
             Self::NobodyHeard => "nobody_heard",
+            Self::PathSilent { .. } => "path_silent",
             Self::AddressClaimed { .. } => "address_claimed",
             Self::AddressConflict { .. } => "address_conflict",
         }
@@ -77,7 +83,7 @@ impl Alarm {
             | Self::VridCollision { .. }
             | Self::AddressClaimed { .. }
             | Self::AddressConflict { .. } => Some(1),
-            Self::NobodyHeard => None,
+            Self::NobodyHeard | Self::PathSilent { .. } => None,
         }
     }
 
@@ -89,7 +95,7 @@ impl Alarm {
             Self::Mismatch { mismatch, .. } => Self::Mismatch { source, mismatch },
             Self::VridCollision { .. } => Self::VridCollision { source },
             Self::TwoMasters { .. } => Self::TwoMasters { source },
-            Self::NobodyHeard => Self::NobodyHeard,
+            Self::NobodyHeard | Self::PathSilent { .. } => self,
             Self::AddressClaimed { address, .. } => Self::AddressClaimed { address, mac },
             Self::AddressConflict { address, .. } => Self::AddressConflict { address, mac },
         }
@@ -117,6 +123,9 @@ impl fmt::Display for Alarm {
             Self::NobodyHeard => formatter.write_str(
                 "its sync group waits: another member hears a master, but here no advert has ever arrived",
             ),
+            Self::PathSilent { path } => {
+                write!(formatter, "heartbeat_path {path}: no heartbeat of any peer arrives on it")
+            }
             Self::AddressClaimed { address, mac } => {
                 write!(formatter, "{mac} answers for {address}, although no master is heard")
             }

@@ -83,7 +83,10 @@ impl Alarms {
         }
         let entry = self.0.entry(key.clone()).or_insert(Entry::fresh(now, calm));
         match entry.phase {
-            Phase::Suspected if now >= entry.due() => *entry = Entry::fresh(now, calm),
+            // What time alone tells is looked at when the time has come, and must not begin anew just before.
+            Phase::Suspected if alarm.patience().is_some() && now >= entry.due() => {
+                *entry = Entry::fresh(now, calm);
+            }
             Phase::Over => *entry = Entry::fresh(now, calm.max(CALM_OF_A_FLICKERING_ONE)),
             Phase::Suspected | Phase::Standing => {}
         }
@@ -190,6 +193,9 @@ impl Router {
         let mut alarms = core::mem::take(&mut self.alarms);
         let changes = alarms.take_due(now, |instance, alarm| match alarm {
             Alarm::NobodyHeard => self.instance_named(instance).is_some_and(|id| self.hears_nobody(now, id)),
+            Alarm::PathSilent { path } => {
+                self.instance_named(instance).is_some_and(|id| self.legs.is_unheard(id, *path))
+            }
             Alarm::Mismatch { .. }
             | Alarm::VridCollision { .. }
             | Alarm::TwoMasters { .. }
@@ -207,6 +213,15 @@ impl Router {
             let as_master = matches!(alarm, Alarm::TwoMasters { .. } | Alarm::AddressConflict { .. });
             as_master && *instance == *name
         });
+        self.tell_alarms(now, changes, actions);
+    }
+
+    /// Ends at once what was said of a path on which somebody is heard.
+    pub(super) fn end_alarms_of_path(&mut self, now: Instant, leg: usize, actions: &mut Actions) {
+        let Some((id, path)) = self.legs.further_path(leg) else { return };
+        let name = Arc::clone(&self.instances[id].name);
+        let changes =
+            self.alarms.end(|instance, alarm| *alarm == Alarm::PathSilent { path } && *instance == *name);
         self.tell_alarms(now, changes, actions);
     }
 

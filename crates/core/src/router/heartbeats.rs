@@ -9,6 +9,7 @@ use core::net::IpAddr;
 
 use super::Router;
 use super::action::{Action, Actions, Datagram, Subject};
+use super::alarm::Alarm;
 use super::input::Packet;
 use super::legs::{News, Said, Way};
 use super::limits::{Key, Noise};
@@ -81,6 +82,7 @@ impl Router {
     pub(super) fn say_heartbeats(&mut self, now: Instant, leaving: bool, actions: &mut Actions) {
         let Some((turn, said)) = self.legs.take_said() else { return };
         for Said { leg, instances } in said {
+            self.suspect_path(now, leg, actions);
             let entries = instances.into_iter().filter_map(|(id, resigned)| {
                 let instance = &self.instances[id];
                 let takes_part = instance.state() != State::Init || resigned || leaving;
@@ -115,6 +117,15 @@ impl Router {
         }
     }
 
+    /// On a further path somebody should be heard: it is there for that.
+    fn suspect_path(&mut self, now: Instant, leg: usize, actions: &mut Actions) {
+        if let Some((id, path)) = self.legs.further_path(leg)
+            && self.legs.is_unheard(id, path)
+        {
+            let _ = self.alarm(now, id, Alarm::PathSilent { path }, actions);
+        }
+    }
+
     /// The kernel would not send a heartbeat. The next one comes in its turn.
     pub(super) fn heartbeat_refused(&mut self, now: Instant, leg: u32, errno: i32, actions: &mut Actions) {
         let Some(leg) = self.legs.by_id(leg) else { return };
@@ -137,6 +148,9 @@ impl Router {
         };
         match self.believe(leg, packet) {
             Ok((heartbeat, news)) => {
+                if news == Some(News::Up) {
+                    self.end_alarms_of_path(now, leg, actions);
+                }
                 if let Some(news) = news {
                     let id = self.legs.all()[leg].id;
                     self.tell_path(now, id, packet.source, news, actions);

@@ -455,6 +455,20 @@ impl Legs {
             .collect()
     }
 
+    /// The first instance that has this leg for a further path, and the number of that path; `None` for the links of the
+    /// adverts, where a peer may well be silent.
+    pub fn further_path(&self, leg: usize) -> Option<(usize, u8)> {
+        let id = *self.legs[leg].instances.first()?;
+        let used = self.uses(id).iter().find(|used| used.leg == leg && used.path > 0)?;
+        Some((id, used.path))
+    }
+
+    /// Whether this instance has such a path, and nobody is heard on it.
+    pub fn is_unheard(&self, instance: usize, path: u8) -> bool {
+        let Some(used) = self.uses(instance).iter().find(|used| used.path == path) else { return false };
+        !self.heard_on(self.legs[used.leg].id).any(|(_, known)| known.up)
+    }
+
     /// Who was heard on a leg.
     pub fn heard_on(&self, id: u32) -> impl Iterator<Item = (IpAddr, &Correspondent)> {
         let of_leg = self.heard.iter().filter(move |((leg, _), _)| *leg == id);

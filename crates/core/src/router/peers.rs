@@ -3,7 +3,7 @@
 //! A plain backup is silent, so a plain router that was heard once may be there for ever after. It stays known until it
 //! says that it leaves (priority 0), and over a restart of our process: forgetting one that lives would be worse than
 //! remembering one that is dead. A Mainstay router speaks once a second whatever its state ([`crate::heartbeat`]), so
-//! its silence says that it is gone. Whom we have met, whose adverts were ever about our addresses, is known for longer
+//! half a minute of silence says that it is gone. Whom we have met, whose adverts were ever about our addresses, is known for longer
 //! still: what such a router says wrongly later, for instance after a restart with another password, is worth an alarm.
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -18,6 +18,11 @@ use crate::time::{Duration, Instant};
 
 /// As many are told apart; packets of further ones change nothing.
 const MOST: usize = 32;
+
+/// How long a Mainstay router counts as alive after its last heartbeat. Far longer than a path takes to be called silent:
+/// a backup that was starved for some seconds may take over all the same, and the lease of its master must not have been
+/// given up meanwhile.
+const REMEMBERED: Duration = Duration::from_secs(30);
 
 /// How old a word may be that is still passed on to others.
 const WORTH_TELLING: Duration = Duration::from_secs(10);
@@ -201,7 +206,7 @@ impl Peers {
         let mut found = None;
         for (source, peer) in &mut self.others {
             let spoke = peer.told.filter(|told| !told.leaving && !peer.silent);
-            if spoke.is_some_and(|told| now >= told.at + SILENCE) {
+            if spoke.is_some_and(|told| now >= told.at + REMEMBERED) {
                 peer.silent = true;
                 peer.advert = peer.advert.filter(|advert| now < *advert + SILENCE);
                 found = Some(*source);
@@ -237,7 +242,8 @@ impl Peers {
     #[must_use]
     pub fn are_only(&self, now: Instant, source: IpAddr) -> bool {
         let told = self.others.get(&source).and_then(|peer| peer.told);
-        told.is_some_and(|told| now < told.at + SILENCE && !told.hears_others && !told.leaving)
+        // Its last word may be here before its advert of priority 0: it is still that one alone whom we follow.
+        told.is_some_and(|told| now < told.at + SILENCE && !told.hears_others)
             && self.living().all(|living| living == source)
     }
 
@@ -312,17 +318,17 @@ mod tests {
     fn a_backup_that_never_was_master_is_known_by_its_heartbeats_until_they_end() {
         let mut peers = Peers::default();
         assert!(peers.told(address(1), 0, told(1000)));
-        assert_eq!(peers.take_silent(at(4499)), None);
+        assert_eq!(peers.take_silent(at(30_999)), None);
         assert!(peers.any_living());
-        assert_eq!(peers.take_silent(at(4500)), Some(address(1)));
+        assert_eq!(peers.take_silent(at(31_000)), Some(address(1)));
         assert!(!peers.any_living());
-        assert_eq!(peers.take_silent(at(4501)), None, "only once");
-        assert!(peers.told(address(1), 0, told(9000)));
-        let last_word = Told { leaving: true, ..told(9100) };
+        assert_eq!(peers.take_silent(at(31_001)), None, "only once");
+        assert!(peers.told(address(1), 0, told(39_000)));
+        let last_word = Told { leaving: true, ..told(39_100) };
         assert!(peers.told(address(1), 0, last_word));
         assert!(!peers.any_living());
         assert!(
-            !peers.told(address(1), 1, Told { at: at(9101), ..told(9000) }),
+            !peers.told(address(1), 1, Told { at: at(39_101), ..told(39_000) }),
             "an earlier word on a longer way"
         );
         assert!(!peers.any_living());
@@ -335,7 +341,7 @@ mod tests {
         assert!(peers.told(address(1), 0, told(0)));
         peers.heard(at(1), address(1), 0);
         assert!(peers.any_living());
-        assert_eq!(peers.take_silent(at(3500)), Some(address(1)));
+        assert_eq!(peers.take_silent(at(30_000)), Some(address(1)));
         assert!(!peers.any_living(), "its last advert does not make it a plain router");
     }
 
@@ -343,10 +349,10 @@ mod tests {
     fn one_whose_heartbeats_end_while_its_adverts_go_on_is_a_plain_router() {
         let mut peers = Peers::default();
         assert!(peers.told(address(1), 0, told(0)));
-        peers.heard(at(3400), address(1), 100);
-        assert_eq!(peers.take_silent(at(3500)), Some(address(1)));
+        peers.heard(at(29_900), address(1), 100);
+        assert_eq!(peers.take_silent(at(30_000)), Some(address(1)));
         assert!(peers.any_living());
-        assert_eq!(peers.take_silent(at(60_000)), None);
+        assert_eq!(peers.take_silent(at(90_000)), None);
         assert!(peers.any_living());
     }
 

@@ -184,6 +184,31 @@ fn a_group_that_waits_for_a_deaf_member_says_which_one() {
 }
 
 #[test]
+fn a_further_path_on_which_nobody_is_heard_is_an_alarm_until_somebody_is() {
+    let mut node = Node::with(plan().instance(alone()).peer_view().path("eth1"));
+    node.advance(s(5));
+    assert_eq!(node.alarms(), [], "a peer may be starting just now");
+    node.advance(s(10));
+    let alarm = Alarm::PathSilent { path: 1 };
+    assert_eq!(
+        node.alarms(),
+        [alarm],
+        "and silence on the link of the adverts is none: plain backups say nothing"
+    );
+    let backup = |number| heartbeat().on_eth1().state(Backup).nth(number);
+    node.hear_heartbeat(backup(1));
+    assert_eq!(node.alarms_over().len(), 1);
+    node.forget();
+    for number in 2..20 {
+        node.hear_heartbeat(backup(number));
+        node.advance(s(1));
+    }
+    assert_eq!(node.alarms(), []);
+    node.advance(s(90));
+    assert_eq!(node.alarms(), [alarm], "its peer fell silent");
+}
+
+#[test]
 fn a_healthy_pair_has_no_alarm() {
     let mut lan = Lan::of(vec![
         Node::at("192.0.2.251", alone().priority(200)),

@@ -402,7 +402,9 @@ fn a_living_backup_is_known_until_it_falls_silent_or_leaves() {
     assert_eq!(living(&node), 0);
     node.hear_heartbeat(heartbeat().state(Backup).priority(50));
     assert_eq!(living(&node), 1);
-    node.advance(s(4));
+    node.advance(s(29));
+    assert_eq!(living(&node), 1, "it may have been starved for some seconds");
+    node.advance(s(2));
     assert_eq!(living(&node), 0);
     node.hear_heartbeat(heartbeat().state(Backup).priority(50).nth(2));
     node.hear_heartbeat(heartbeat().state(Init).priority(50).nth(3).leaving());
@@ -582,6 +584,18 @@ fn the_only_successor_does_not_wait_for_the_skew() {
     assert_eq!(waiting_for(|word| word).time_until(Master), ms(10));
     let gated = |word: Beat| word.with(|entry| entry.gated = true);
     assert_eq!(waiting_for(gated).time_until(Master), ms(1), "its kernel has closed the gate");
+}
+
+#[test]
+fn the_last_word_may_be_read_before_the_resignation_it_speaks_of() {
+    let mut node = viewing();
+    node.hear(advert());
+    let beat = |number| heartbeat().with(|entry| entry.gated = true).hears("192.0.2.252", ms(10)).nth(number);
+    node.hear_heartbeat(beat(1));
+    node.advance(ms(200));
+    node.hear_heartbeat(beat(2).priority(0).state(Init).leaving());
+    node.hear(advert().priority(0));
+    assert_eq!(node.time_until(Master), ms(1));
 }
 
 #[test]
