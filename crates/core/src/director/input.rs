@@ -16,14 +16,14 @@ use crate::router::ScriptOutcome;
 pub enum Input {
     /// Time has passed; every deadline up to now is due.
     Tick,
-    /// The answer to [`Action::Ask`](super::Action::Ask) of a probe.
+    /// The answer to [`Action::Probe`](super::Action::Probe).
     Answered {
         /// Who asked.
         checker: CheckerId,
         /// What came of it.
         outcome: Outcome,
     },
-    /// The end of a run that [`Action::Ask`](super::Action::Ask) of a script began.
+    /// The end of a run that [`Action::RunScript`](super::Action::RunScript) began.
     ScriptFinished {
         /// Who asked.
         checker: CheckerId,
