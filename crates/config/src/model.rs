@@ -81,6 +81,8 @@ pub struct ProcessSettings {
     pub reload_check_config: bool,
     /// `@mainstay realtime on|off|PRIORITY`; `None` when not said.
     pub realtime: Option<Realtime>,
+    /// `@mainstay record PATH`, absolute.
+    pub record: Option<PathBuf>,
 }
 
 /// `@mainstay realtime`.

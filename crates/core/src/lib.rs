@@ -8,7 +8,7 @@
 //! router), [`track`] (what may lower a priority), [`heartbeat`] (what Mainstay nodes tell each other beside the
 //! adverts), [`lease`] (what the kernel does for a router that has died), [`router`] (all instances of one node, and
 //! its contract), [`ipvs`] (the kernel's load balancer in plain values), [`director`] (virtual servers, and who is fit
-//! to serve them).
+//! to serve them), [`recording`] (what a router was told, to be looked at again).
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -19,6 +19,7 @@ pub mod director;
 pub mod heartbeat;
 pub mod ipvs;
 pub mod lease;
+pub mod recording;
 pub mod router;
 pub mod time;
 pub mod track;

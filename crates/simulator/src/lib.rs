@@ -29,6 +29,7 @@ pub mod pace;
 pub mod peer;
 pub mod queue;
 pub mod random;
+pub mod replay;
 pub mod scenario;
 pub mod settle;
 pub mod shrink;

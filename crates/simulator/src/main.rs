@@ -14,10 +14,10 @@ use mainstay_simulator::draw::Span;
 use mainstay_simulator::explore::{Scope, explore};
 use mainstay_simulator::fault::Cause;
 use mainstay_simulator::shrink::shrink;
-use mainstay_simulator::stories;
 use mainstay_simulator::story;
 use mainstay_simulator::trace::Mode;
 use mainstay_simulator::world::{Outcome, World};
+use mainstay_simulator::{replay, stories};
 
 /// An exhaustive search gives up above this.
 const MOST_STATES: usize = 4_000_000;
@@ -44,7 +44,7 @@ struct Arguments {
     /// Only this seed, and tell its story.
     #[arg(long)]
     seed: Option<u64>,
-    /// Print everything that happens (with --seed or a story).
+    /// Print everything that happens (with --seed, --replay or a story).
     #[arg(long)]
     trace: bool,
     /// Show a failing seed as it was drawn, without making it smaller first.
@@ -62,6 +62,9 @@ struct Arguments {
     /// Run the stories, the comparison with the RFC's table and the small exhaustive search before the seeds.
     #[arg(long)]
     everything: bool,
+    /// Replay what a daemon recorded (`@mainstay record PATH`), and say whether the same orders come out.
+    #[arg(long, value_name = "FILE")]
+    replay: Option<PathBuf>,
     /// Threads; as many as there are processors if not given.
     #[arg(long)]
     jobs: Option<NonZero<usize>>,
@@ -83,6 +86,9 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<bool> {
     let mode = if arguments.trace { Mode::Printed } else { Mode::Silent };
+    if let Some(path) = &arguments.replay {
+        return replay::play(path, arguments.trace);
+    }
     if let Some(seed) = arguments.seed {
         let span = if arguments.life { Span::Life } else { Span::Minute };
         let scenario = span.draw(seed);

@@ -33,7 +33,7 @@ pub(super) static GLOBAL: &[Keyword] = &[
     row("web_listen", One(Text), "ADDR:PORT", "off", "web",
         "Serve the status page here").planned(),
     row("record", One(Path), "PATH", "off", "core",
-        "Record every input, to replay an incident in the simulator").planned(),
+        "Record every input, to replay an incident in the simulator").ours(),
     row("panic_threshold", Number(0, 100), "0..100", "0", "checkers",
         "Below this share of good real servers (in %) those that fail stay in service").ours(),
     row("drain", Seconds(0, LONGEST), "SECS", "0", "lvs",

@@ -233,6 +233,7 @@ fn node(lowering: &mut Lowering<'_>, statement: &Statement) -> bool {
         "iproute_etc_dir" => lowering.defaults.iproute_administrator = path(lowering, statement),
         "log_unknown_vrids" => settings.log_unknown_vrids = true,
         "realtime" => scheduling::realtime(lowering, statement),
+        "record" => record(lowering, statement),
         _ => return false,
     }
     true
@@ -426,6 +427,18 @@ fn group(lowering: &mut Lowering<'_>, statement: &Statement, family: Family) -> 
             .because("the default group is used");
     }
     found
+}
+
+/// `@mainstay record PATH`. The daemon's working directory is nobody's business.
+fn record(lowering: &mut Lowering<'_>, statement: &Statement) {
+    let Some(word) = required(&mut lowering.report, statement, "a path") else { return };
+    let path = PathBuf::from(&word.text);
+    if path.is_absolute() {
+        lowering.model.process.record = Some(path);
+    } else {
+        let what = format!("`{word}` does not begin with /");
+        lowering.report.complain("relative-path", word.span, what).because("nothing is recorded");
+    }
 }
 
 fn path(lowering: &mut Lowering<'_>, statement: &Statement) -> Option<PathBuf> {

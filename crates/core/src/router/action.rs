@@ -111,7 +111,7 @@ pub struct Datagram {
 }
 
 /// One socket pair the router needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Socket {
     /// Link; `None` for unicast without an interface.
     pub link: Option<LinkIndex>,
@@ -122,7 +122,7 @@ pub struct Socket {
 }
 
 /// What arrives on a socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Carries {
     /// VRRP messages: [`Input::PacketReceived`](super::Input::PacketReceived).
     Adverts,
@@ -131,7 +131,7 @@ pub enum Carries {
 }
 
 /// What a receiving socket is bound to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Listen {
     /// A multicast group, joined on the link.
     Group(IpAddr),

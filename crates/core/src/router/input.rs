@@ -13,14 +13,14 @@ use super::plan::RouterPlan;
 use crate::address::{InterfaceAddress, LinkIndex, Route, RouteKey, Rule};
 
 /// One fact. The order in which facts are told is the order in which they happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Input<'a> {
     /// Time has passed; every deadline up to now is due.
     Tick,
     /// A VRRP message arrived on a socket.
-    PacketReceived(Packet<'a>),
+    PacketReceived(#[serde(borrow)] Packet<'a>),
     /// A heartbeat arrived on a socket.
-    HeartbeatReceived(Packet<'a>),
+    HeartbeatReceived(#[serde(borrow)] Packet<'a>),
     /// All links and addresses the kernel has: at start and after events were lost (`ENOBUFS`).
     KernelListed {
         /// Every link.
@@ -131,7 +131,7 @@ pub enum Input<'a> {
 }
 
 /// Whether adverts can be heard on a socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Listening {
     /// Not yet: joining a group may take long when somebody holds the kernel's lock.
     Opening,
@@ -142,7 +142,7 @@ pub enum Listening {
 }
 
 /// A received VRRP message, after the IP header, or the payload of a heartbeat's datagram.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Packet<'a> {
     /// Link it came in on.
     pub link: LinkIndex,

@@ -1,12 +1,14 @@
 //! The loop: wait, read everything (`intake`), step, perform.
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::SystemTime;
 
 use mainstay_core::heartbeat::BootId;
-use mainstay_core::router::{Action, Actions, Advert, Datagram, Input, Listening, Reason, Router};
+use mainstay_core::recording::Head;
+use mainstay_core::router::{Action, Actions, Advert, Datagram, Input, Listening, Reason};
 use mainstay_core::time::{Duration, Instant};
 use mainstay_system::announce::{Announcer, Question};
 use mainstay_system::clock;
@@ -22,6 +24,7 @@ use super::outbox::Outbox;
 use super::outcome::{Outcome, Reporter, complaint};
 use super::pace::Pace;
 use super::sockets::Sockets;
+use super::tape::TapedRouter;
 use super::{Start, Supervisor, gates, scheduling};
 use crate::frames::{FromRouter, Peer};
 
@@ -50,7 +53,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Everything the loop owns.
 pub struct EventLoop {
-    pub(super) router: Router,
+    pub(super) router: TapedRouter,
     pub(super) actions: Actions,
     pub(super) poll: Poll,
     pub(super) timer: Timer,
@@ -113,12 +116,15 @@ impl EventLoop {
         poll.add(&*waker, LANES, Interest::Read)?;
         helper.ask(Task::List);
         let sockets = Sockets::new(&plan, &process);
-        let router =
-            Router::new(clock::now(), clock::since_boot(), *plan, resume.as_ref()).with_boot_id(boot_id());
-        let router = match resume {
-            Some(_) => router.with_open_gates(gates::found_open()),
-            None => router,
+        let head = Head {
+            now: clock::now(),
+            since_boot: clock::since_boot(),
+            boot: boot_id(),
+            open: resume.as_ref().and_then(|_| gates::found_open()),
+            plan: Cow::Owned(*plan),
+            resume: resume.map(Cow::Owned),
         };
+        let router = TapedRouter::new(head, process.record.as_deref());
         Ok(Self {
             router,
             actions: Vec::new(),

@@ -25,6 +25,7 @@ mod pace;
 mod scheduling;
 mod segment;
 mod sockets;
+mod tape;
 
 use std::process::ExitCode;
 

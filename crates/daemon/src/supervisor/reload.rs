@@ -196,6 +196,7 @@ fn changed_settings(old: &ProcessSettings, new: &ProcessSettings) -> Vec<&'stati
         ),
         ("the scheduling or title of the checker process", old.director != new.director),
         ("the receive buffer of VRRP", old.receive_buffer != new.receive_buffer),
+        ("the recording", old.record != new.record),
     ]
     .into_iter()
     .filter_map(|(words, changed)| changed.then_some(words))

@@ -28,6 +28,8 @@ mod bad_packets;
 
 mod alarms;
 
+mod record;
+
 mod tutorials;
 
 mod lab_itself;
