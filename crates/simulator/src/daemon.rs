@@ -4,12 +4,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use mainstay_core::router::plan::InstancePlan;
 use mainstay_core::router::{Action, Input, State};
 use mainstay_core::time::Instant;
 
 use crate::fault::NodeId;
 use crate::frame::Vrrp;
-use crate::judge::Hearing;
+use crate::judge::{Hearing, Lapse};
 use crate::moment::Moment;
 use crate::node::{Brain, Fact, Node};
 use crate::scenario::Kind;
@@ -18,6 +19,9 @@ use crate::world::{Event, World};
 /// Packets a socket keeps for a process that does not read: 208 KiB (`net.core.rmem_default`), and the kernel counts
 /// 768 bytes for the smallest packet.
 const SOCKET_BUFFER: usize = 277;
+
+/// How long a master with a lease may hold back after it preempted a living one.
+const HOLD_BACK: Duration = Duration::from_millis(10);
 
 /// How often a due tick may leave the next deadline in the past.
 const TICKS: usize = 4;
@@ -126,6 +130,14 @@ impl World {
         }
         if matches!(fact, Fact::List) {
             self.nodes[id].events_lost = false;
+            self.nodes[id].listens = true;
+        }
+        if let Fact::Packet(vrrp) = fact
+            && let [_, vrid, priority, ..] = *vrrp.payload
+            && let Some(router) =
+                self.nodes[id].plan.instances.iter().position(|plan| plan.vrid.get() == vrid)
+        {
+            self.judge.reached(self.now, id, vrrp.sender, router, priority);
         }
         let hearing = match fact {
             Fact::Packet(vrrp) => self.hearing(id, vrrp),
@@ -147,6 +159,10 @@ impl World {
             self.judge.pace.forget(id);
             let routers = self.nodes[id].plan.instances.len();
             (0..routers).for_each(|router| self.judge.pace.advertised(id, router, local));
+            for (router, (state, _)) in self.states_of(id).iter().enumerate() {
+                let was = before.get(router).map(|(state, _)| *state);
+                self.judge.pace.note_mastership(id, router, local, was, *state);
+            }
         } else {
             self.note_pace(id, local, &before, hearing.as_ref(), false);
         }
@@ -168,12 +184,30 @@ impl World {
             router: router_index,
             acceptable,
             priority,
-            sender: vrrp.sender,
             source: vrrp.source,
             interval: Duration::from_millis(10 * interval_cs),
             own: node.own,
             before: (state, own_priority),
+            lapse: self.lapse(id, router_index),
         })
+    }
+
+    /// Whether the lease of a router (in a group, of any member) is over: as the router counts it, and how long it has been
+    /// over by the kernel, which counts from when an advert really left.
+    fn lapse(&self, id: NodeId, router: usize) -> Lapse {
+        let node = &self.nodes[id];
+        let local = node.clock.read(self.now);
+        let of = |router| node.kernel.gates.lapsed_since(local, self.scenario.virtual_address(router, 0));
+        let is_over = |router: usize| {
+            let lease = node.plan.instances.get(router).and_then(|plan| plan.lease);
+            let from = self.judge.pace.lease_counts_from(id, router);
+            lease.zip(from).is_some_and(|(lease, from)| local.saturating_since(from) >= lease.length)
+        };
+        let routers = if self.scenario.grouped { 0..self.scenario.routers } else { router..router + 1 };
+        Lapse {
+            is_over: routers.clone().any(is_over),
+            in_kernel: routers.filter_map(of).min().map(|since| local.saturating_since(since)),
+        }
     }
 
     /// Lets time pass, and notes when it wants to be woken next.
@@ -237,8 +271,16 @@ impl World {
             }
         }
         for (router, (plan, (state, _))) in plans.iter().zip(after.iter()).enumerate() {
+            let was = before.get(router).map(|(state, _)| *state);
+            self.judge.pace.note_mastership(id, router, local, was, *state);
             let heard = hearing.filter(|hearing| hearing.router == router);
-            if let Some(hearing) = heard {
+            if let Some(mut hearing) = heard.copied() {
+                if was == Some(State::Master) && *state == State::Backup && hearing.lapse.is_over {
+                    // It was a backup before it heard anything.
+                    self.judge.pace.changed(id, router, local, plan, *state);
+                    hearing.before.0 = State::Backup;
+                }
+                let hearing = &hearing;
                 self.judge.pace.heard(id, local, hearing, plan, *state);
             }
             if before.get(router).is_some_and(|(before, _)| before != state) && heard.is_none() {
@@ -318,7 +360,10 @@ impl World {
         }
         let masters = || {
             let states = node.plan.instances.iter().zip(router.states());
-            states.filter(|(_, (_, state, _))| *state == State::Master).map(|(plan, _)| plan)
+            let is_master = |(plan, (_, state, _)): &(&InstancePlan, (&str, State, u8))| {
+                *state == State::Master && !self.holds_back(id, plan)
+            };
+            states.filter(is_master).map(|(plan, _)| plan)
         };
         let expected = || masters().flat_map(|plan| &plan.addresses).map(|address| address.address);
         let has = node.kernel.virtual_addresses().count();
@@ -334,6 +379,17 @@ impl World {
             let what = format!("{} holds {has:?} and is master of {expected:?}", name(id));
             self.judge.violate(self.now, "S5", what);
         }
+    }
+
+    /// A master that has just preempted a living one may wait a moment before it takes the addresses: it has none.
+    fn holds_back(&self, id: NodeId, plan: &InstancePlan) -> bool {
+        let node = &self.nodes[id];
+        let router = node.plan.instances.iter().position(|known| known.name == plan.name);
+        let since = router.and_then(|router| self.judge.pace.master_since(id, router));
+        let local = node.clock.read(self.now);
+        let most = HOLD_BACK.min(plan.advert_interval / 4) + Duration::from_millis(1) + node.loop_delay;
+        let has_one = plan.addresses.iter().any(|address| node.kernel.has(address.address));
+        plan.lease.is_some() && !has_one && since.is_some_and(|since| local.saturating_since(since) <= most)
     }
 
     pub(crate) fn trace_action(&mut self, id: NodeId, action: &Action) {

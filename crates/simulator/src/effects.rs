@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use mainstay_core::router::{Action, Actions, Advert};
+use mainstay_core::time::Instant;
 
 use crate::daemon::name;
 use crate::fault::NodeId;
@@ -21,7 +22,15 @@ impl World {
             let instance = self.nodes[id].plan.instances.iter().find(|instance| instance.name == name);
             instance.is_some_and(|instance| instance.addresses.iter().any(|own| own.address == *address))
         };
-        self.judge.ordered(self.now, id, &actions, virtual_of);
+        let plans = &self.nodes[id].plan.instances;
+        // One bit a router: it was master before this step.
+        let masters = (0..plans.len()).fold(0_u32, |bits, router| {
+            bits | u32::from(self.judge.pace.master_since(id, router).is_some()) << router
+        });
+        let was_master = |name: &str| {
+            plans.iter().position(|plan| plan.name == name).is_some_and(|at| masters & 1 << at != 0)
+        };
+        self.judge.ordered(self.now, id, &actions, was_master, virtual_of);
         for action in actions {
             self.trace_action(id, &action);
             match action {
@@ -32,11 +41,14 @@ impl World {
                         self.judge.pace.advertised(id, router, local);
                     }
                     if self.nodes[id].loop_delay.is_zero() {
-                        self.send_advert(id, advert);
+                        self.send_advert(id, advert, self.nodes[id].clock.read(self.now));
                     } else {
                         let life = self.nodes[id].life;
                         let after = self.random.between(Duration::ZERO, self.nodes[id].loop_delay / 4);
-                        self.later(after, Event::Leave(id, life, Box::new(advert)));
+                        self.later(
+                            after,
+                            Event::Leave(id, life, Box::new((advert, self.nodes[id].clock.read(self.now)))),
+                        );
                     }
                 }
                 // The plans of scenarios ask for no heartbeats.
@@ -149,28 +161,26 @@ impl World {
     }
 
     /// A process gets round to sending an advert. If it was stopped right before, it goes on right there.
-    pub(crate) fn leave(&mut self, id: NodeId, life: u32, advert: Advert) {
+    pub(crate) fn leave(&mut self, id: NodeId, life: u32, (advert, ordered): (Advert, Instant)) {
         if self.nodes[id].life != life {
             return;
         }
         if self.nodes[id].runs() {
-            self.send_advert(id, advert);
+            self.send_advert(id, advert, ordered);
         } else {
-            self.nodes[id].unsent.push_back(advert);
+            self.nodes[id].unsent.push_back((advert, ordered));
         }
     }
 
     /// An advert leaves, if the kernel takes it and it does not come too late.
-    fn send_advert(&mut self, id: NodeId, advert: Advert) {
+    fn send_advert(&mut self, id: NodeId, advert: Advert, ordered: Instant) {
         let node = &mut self.nodes[id];
         let local = node.clock.read(self.now);
         let too_late = advert.not_after.is_some_and(|last| local > last);
         if node.kernel.refuses_to_send || too_late {
-            let life = node.life;
-            self.later(
-                Duration::from_micros(10),
-                Event::Tell(id, life, Fact::AdvertRefused(advert.instance)),
-            );
+            // The loop hears of it before anything else.
+            node.inbox.push_front(Fact::AdvertRefused(advert.instance));
+            self.rouse(id);
             return;
         }
         if let [_, vrid, priority, ..] = *advert.payload
@@ -178,6 +188,10 @@ impl World {
         {
             node.kernel.gates.advert_leaves(local, advert.destination, vrid, priority);
             self.note_holders(id);
+        }
+        let plans = &self.nodes[id].plan.instances;
+        if let Some(router) = plans.iter().position(|plan| *plan.name == *advert.instance) {
+            self.judge.pace.advert_left(id, router, ordered);
         }
         let to = self.destination(advert.destination);
         let vrrp = Vrrp {

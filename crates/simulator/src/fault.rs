@@ -137,8 +137,9 @@ pub enum Cause {
     LostEvents,
     /// Two clocks run differently.
     Clock,
-    /// A living master was preempted, and could not hear of it: both hold until its lease is over.
-    Preemption,
+    /// A living master was preempted or two took over at once, and the loser could not hear of it: both hold until its
+    /// lease is over.
+    Contest,
     /// One gives, the other takes: the moment in between.
     HandOver,
 }

@@ -114,6 +114,17 @@ impl Gates {
         self.0.iter().any(|(gate, _)| stands_before(gate, address) && gate.guard != Guard::Open)
     }
 
+    /// Since when a gate before this address is closed because its time is over.
+    #[must_use]
+    pub fn lapsed_since(&self, now: Instant, address: IpAddr) -> Option<Instant> {
+        let before = self.0.iter().filter(|(gate, _)| stands_before(gate, address));
+        let lapsed = before.filter_map(|(_, door)| match door {
+            Door::Until(until) if *until <= Jiffies::of(now) => Some(until.begins()),
+            Door::Until(_) | Door::Open | Door::Closed => None,
+        });
+        lapsed.min()
+    }
+
     /// When the next gate closes, if nothing is sent before.
     #[must_use]
     pub fn next_to_close(&self, now: Instant) -> Option<Instant> {

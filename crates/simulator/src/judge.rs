@@ -4,8 +4,8 @@
 //!   left, a loop that is late, adverts that are refused excuse nothing. What does excuse two holders, exactly:
 //!   adverts that do not arrive (a cut, a loss, a delay, a link without carrier) or are not accepted; a machine that
 //!   was paused with its clock, until the rest of its lease is over; orders to a kernel that take their time; a
-//!   living master that was preempted and could not hear of it, until its lease is over; a node without a lease
-//!   that counts.
+//!   contest whose loser cannot hear of it (it was preempted, or both took over at once), until its lease is over; a
+//!   node without a lease that counts, or whose lease has counted for less than its length.
 //! - **S3** Two holders only while something excuses it: a cut, a lost advert, a freeze, a crash that left addresses,
 //!   peers that reject each other. It ends within one advert interval after the excuse has ended. Its time is
 //!   counted by cause.
@@ -39,6 +39,10 @@ const LEASED_HAND_OVER: Duration = Duration::from_millis(50);
 const ANNOUNCED: Duration = Duration::from_millis(6500);
 /// A host that missed the announcements finds out by itself so much later.
 const REDISCOVERED: Duration = Duration::from_secs(45);
+/// Two that take over within so short a time have not heard of each other.
+const AT_ONCE: Duration = Duration::from_millis(2);
+/// A kernel rounds a lease down twice to jiffies of 4 ms; the router does not.
+const ROUNDING: Duration = Duration::from_millis(8);
 /// Orders a node may give in one second: three routers in one group, announcing in a contest every 100 ms.
 const STORM: u32 = 5000;
 
@@ -101,8 +105,12 @@ struct Watched {
     since: Moment,
     /// The last moment at which two holders were excused.
     excused_at: Moment,
-    /// Until when a leased holder may be one of two because it was preempted.
-    preempted_until: Moment,
+    /// Since when each node holds it.
+    holds_since: Vec<Moment>,
+    /// From when on each node's lease counts against it.
+    leased_from: Vec<Moment>,
+    /// Until when a leased holder may be one of two, because it could not hear of the other.
+    contested_until: Moment,
 }
 
 /// What excuses two holders.
@@ -134,8 +142,6 @@ pub struct Hearing {
     pub acceptable: bool,
     /// Priority in it.
     pub priority: u8,
-    /// Who really sent it.
-    pub sender: NodeId,
     /// Its IP source.
     pub source: IpAddr,
     /// Interval in it (v3).
@@ -144,6 +150,17 @@ pub struct Hearing {
     pub own: IpAddr,
     /// State and effective priority before.
     pub before: (State, u8),
+    /// Whether its lease is over.
+    pub lapse: Lapse,
+}
+
+/// Whether a lease is over.
+#[derive(Debug, Clone, Copy)]
+pub struct Lapse {
+    /// As the router counts it.
+    pub is_over: bool,
+    /// For how long, as its kernel does.
+    pub in_kernel: Option<Duration>,
 }
 
 impl Judge {
@@ -160,7 +177,9 @@ impl Judge {
                 leased: 0,
                 since: Moment(0),
                 excused_at: Moment(0),
-                preempted_until: Moment(0),
+                holds_since: vec![Moment(0); scenario.nodes.len()],
+                leased_from: vec![Moment(0); scenario.nodes.len()],
+                contested_until: Moment(0),
             })
             .collect();
         let longest = scenario.longest_interval();
@@ -256,20 +275,34 @@ impl Judge {
         self.abandoned |= 1 << node;
     }
 
-    /// What a node's kernel answers for may have changed.
-    pub fn note_holder(&mut self, now: Moment, node: NodeId, hold: impl Fn(IpAddr) -> Hold) {
+    /// What a node's kernel answers for may have changed. `slow` says that it has just become master of a router, and
+    /// that its loop is so late that it may have done so before it could hear of another one.
+    pub fn note_holder(
+        &mut self,
+        now: Moment,
+        node: NodeId,
+        hold: impl Fn(IpAddr) -> Hold,
+        slow: impl Fn(usize) -> bool,
+    ) {
         let bit = 1 << node;
         for at in 0..self.addresses.len() {
-            let hold = hold(self.addresses[at].address);
             let watched = &self.addresses[at];
+            let hold = hold(watched.address);
             let with = |bits: u32, set: bool| if set { bits | bit } else { bits & !bit };
             let holders = with(watched.holders, hold != Hold::No);
             let leased = with(watched.leased, hold == Hold::Leased);
-            let preempted_until =
-                if holders & !watched.holders == 0 { None } else { self.preempts(now, node, watched) };
+            let began = holders & bit & !watched.holders != 0;
+            let contested_until = if began { self.contest(now, node, watched, &slow) } else { None };
             let watched = &mut self.addresses[at];
+            if began {
+                watched.holds_since[node] = now;
+            }
+            if leased & bit & !watched.leased != 0 {
+                // One that held without a lease does not hold by it before that is over once.
+                watched.leased_from[node] = if began { now } else { now + self.leases[node] };
+            }
             watched.leased = leased;
-            watched.preempted_until = watched.preempted_until.max(preempted_until.unwrap_or_default());
+            watched.contested_until = watched.contested_until.max(contested_until.unwrap_or_default());
             if holders != watched.holders {
                 // Who held alone stays the same if another one joined in and left.
                 watched.holders = holders;
@@ -279,15 +312,24 @@ impl Judge {
         self.contested = self.addresses.iter().any(|watched| watched.holders.count_ones() > 1);
     }
 
-    /// A node begins to hold an address that another one has. If it has heard of that one within the lease, it takes
-    /// over from one it knows to be alive, and until its lease is over that one may go on.
-    fn preempts(&self, now: Moment, node: NodeId, watched: &Watched) -> Option<Moment> {
-        let others = (0..self.leases.len()).filter(|other| watched.leased & !(1 << node) & 1 << other != 0);
-        let heard_lately = others.filter_map(|other| {
-            let heard = self.heard[self.place_of(node, other, watched.router)]?;
-            (now.since(heard) <= self.leases[other]).then(|| now + self.leases[other])
+    /// A node begins to hold an address that another one has, which does not know of it yet: it preempts one that it has
+    /// heard within the lease, both took over at the same moment, or it decided before it could hear. Whoever of them
+    /// cannot hear now goes on until its lease is over.
+    fn contest(
+        &self,
+        now: Moment,
+        node: NodeId,
+        watched: &Watched,
+        slow: &impl Fn(usize) -> bool,
+    ) -> Option<Moment> {
+        let others = (0..self.leases.len()).filter(|other| watched.holders & !(1 << node) & 1 << other != 0);
+        let unheard = others.filter(|other| {
+            let heard = self.heard[self.place_of(node, *other, watched.router)];
+            let preempts = heard.is_some_and(|heard| now.since(heard) <= self.leases[*other]);
+            let at_once = now.since(watched.holds_since[*other]) <= AT_ONCE;
+            preempts || at_once || slow(watched.router)
         });
-        heard_lately.max()
+        unheard.map(|other| now + self.leases[other].max(self.leases[node])).max()
     }
 
     const fn place_of(&self, listener: NodeId, sender: NodeId, router: usize) -> usize {
@@ -326,28 +368,41 @@ impl Judge {
 
     /// What excuses the holders of this address, if anything does.
     fn excuse_for(&self, now: Moment, watched: &Watched) -> Option<Cause> {
-        let plain = |node: &NodeId| watched.holders & !watched.leased & 1 << node != 0;
-        let counts = |excuse: &&Excuse| excuse.until >= now && excuse.by.as_ref().is_none_or(plain);
-        let abandoned = watched.holders & self.abandoned & !watched.leased != 0;
-        let mut of_nodes = self.excuses.iter().filter(|excuse| excuse.until >= now && excuse.by.is_some());
-        let excuse = self.excuses.iter().find(counts).map(|excuse| excuse.cause);
-        excuse.or(abandoned.then_some(Cause::Crash)).or_else(|| {
-            (watched.preempted_until >= now && of_nodes.next().is_some()).then_some(Cause::Preemption)
-        })
+        let leased = |node: NodeId| watched.leased & 1 << node != 0 && watched.leased_from[node] <= now;
+        let holds = |node: NodeId| watched.holders & 1 << node != 0;
+        let running = || self.excuses.iter().filter(|excuse| excuse.until >= now);
+        let counts = |excuse: &&Excuse| excuse.by.is_none_or(|node| holds(node) && !leased(node));
+        let abandoned = (0..self.leases.len())
+            .any(|node| holds(node) && self.abandoned & 1 << node != 0 && !leased(node));
+        let excuse = running().find(counts).map(|excuse| excuse.cause);
+        let is_hit =
+            || running().any(|excuse| excuse.by.is_some_and(holds)) || watched.holders & self.abandoned != 0;
+        excuse
+            .or(abandoned.then_some(Cause::Crash))
+            .or_else(|| (watched.contested_until >= now && is_hit()).then_some(Cause::Contest))
+    }
+
+    /// An advert reached a node's process.
+    pub fn reached(&mut self, now: Moment, node: NodeId, sender: NodeId, router: usize, priority: u8) {
+        let place = self.place_of(node, sender, router);
+        if let Some(heard) = self.heard.get_mut(place)
+            && priority > 0
+        {
+            *heard = Some(now);
+        }
     }
 
     /// A node took in an advert.
     pub fn heard(&mut self, now: Moment, node: NodeId, hearing: &Hearing, after: Option<(State, u8)>) {
         let Some((after, _)) = after else { return };
-        if hearing.priority > 0 {
-            let place = self.place_of(node, hearing.sender, hearing.router);
-            self.heard[place] = Some(now);
-        }
         let (before, own_priority) = hearing.before;
         let outranks = hearing.priority > own_priority
             || (hearing.priority == own_priority && hearing.source > hearing.own);
         let ours = hearing.source == hearing.own;
+        let lapsed = hearing.lapse.in_kernel.is_some_and(|lapsed| lapsed > ROUNDING);
         let expected = match before {
+            // Held up for longer than its lease, it is a backup before it judges anything.
+            State::Master if lapsed || (hearing.lapse.is_over && after == State::Backup) => State::Backup,
             State::Master if hearing.acceptable && outranks && hearing.priority != 0 && !ours => {
                 State::Backup
             }
@@ -364,12 +419,14 @@ impl Judge {
         }
     }
 
-    /// A node gave orders in one step. `virtual_of` says whether an address is a router's.
+    /// A node gave orders in one step. `was_master` says whether a router was master before, `virtual_of` whether an
+    /// address is a router's.
     pub fn ordered(
         &mut self,
         now: Moment,
         node: NodeId,
         actions: &[Action],
+        was_master: impl Fn(&str) -> bool,
         virtual_of: impl Fn(&IpAddr, &str) -> bool,
     ) {
         let second = now.0 / 1_000_000_000;
@@ -395,8 +452,14 @@ impl Judge {
             let Action::Notify(told) = action else { continue };
             let before = self.told.get(&(node, told.object.clone())).copied();
             if let NotifyObject::Instance(router) = &told.object
-                && let Some(what) =
-                    out_of_order(&actions[..at], &actions[at..], router, told.state, &virtual_of)
+                && let Some(what) = out_of_order(
+                    &actions[..at],
+                    &actions[at..],
+                    router,
+                    told.state,
+                    was_master(router),
+                    &virtual_of,
+                )
             {
                 self.violate(now, "order", format!("{}: {router} {}: {what}", name(node), told.state.word()));
             }
@@ -456,6 +519,7 @@ fn out_of_order(
     after: &[Action],
     router: &str,
     state: NotifyState,
+    was_master: bool,
     virtual_of: impl Fn(&IpAddr, &str) -> bool,
 ) -> Option<&'static str> {
     let adds = |action: &Action| matches!(action, Action::AddAddress(a) if virtual_of(&a.address, router));
@@ -467,13 +531,14 @@ fn out_of_order(
                 |action| matches!(action, Action::SendAdvert(advert) if &*advert.instance == router),
             );
             let first_add = before.iter().position(adds);
-            if advert.is_none() {
+            // One that held back has advertised before.
+            if advert.is_none() && !was_master {
                 return Some("no advert before it");
             }
             if after.iter().any(adds) {
                 return Some("addresses are added after it");
             }
-            if first_add.is_some_and(|add| advert.is_some_and(|advert| add < advert)) {
+            if !was_master && first_add.is_some_and(|add| advert.is_some_and(|advert| add < advert)) {
                 return Some("addresses are added before the advert");
             }
             let announces = |action: &Action| matches!(action, Action::Announce { address, .. } if virtual_of(address, router));

@@ -79,7 +79,7 @@ pub struct Node {
     /// Whether events were lost and nothing was listed since.
     pub events_lost: bool,
     /// Adverts its process was about to send when it was stopped.
-    pub unsent: VecDeque<Advert>,
+    pub unsent: VecDeque<(Advert, Instant)>,
     /// When the next gate closes, as far as an event stands for it.
     pub gate_closes_at: Option<Moment>,
     /// Reasons for having no address of its own.

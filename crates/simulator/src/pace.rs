@@ -27,6 +27,10 @@ struct Known {
     /// When it sent its last advert, or its interval changed.
     advertised: Option<Instant>,
     wait: Option<Wait>,
+    /// Since when it is master.
+    master_since: Option<Instant>,
+    /// When the last advert was ordered that did leave.
+    left: Option<Instant>,
 }
 
 /// What a backup waits for.
@@ -55,7 +59,57 @@ impl Pace {
 
     /// A process started or took up another configuration: nothing is known of its timers.
     pub fn forget(&mut self, node: NodeId) {
-        self.known[node * self.routers..][..self.routers].fill(Known::default());
+        for known in &mut self.known[node * self.routers..][..self.routers] {
+            *known = Known { advertised: None, wait: None, ..*known };
+        }
+    }
+
+    /// A router was in one state and is in another, or the same.
+    pub fn note_mastership(
+        &mut self,
+        node: NodeId,
+        router: usize,
+        now: Instant,
+        before: Option<State>,
+        after: State,
+    ) {
+        let known = self.known(node, router);
+        match (before, after) {
+            (Some(State::Master), State::Master) => {}
+            (_, State::Master) => known.master_since = Some(now),
+            (_, State::Init | State::Backup | State::Fault) => known.master_since = None,
+        }
+    }
+
+    /// Since when a router is master, if that was seen.
+    #[must_use]
+    pub fn master_since(&self, node: NodeId, router: usize) -> Option<Instant> {
+        self.known[node * self.routers + router].master_since
+    }
+
+    /// An advert that was ordered at `ordered` leaves.
+    pub fn advert_left(&mut self, node: NodeId, router: usize, ordered: Instant) {
+        self.known(node, router).left = Some(ordered);
+    }
+
+    /// What the lease of a master counts from: its last advert that left, or the beginning of its mastership.
+    #[must_use]
+    pub fn lease_counts_from(&self, node: NodeId, router: usize) -> Option<Instant> {
+        let known = self.known[node * self.routers + router];
+        Some(known.left.unwrap_or_default().max(known.master_since?))
+    }
+
+    /// The routers, one bit each, that became master no longer ago than a slow loop is late.
+    #[must_use]
+    pub fn new_masters(&self, node: NodeId, now: Instant, late: Duration) -> u32 {
+        let is_new = |router: &usize| {
+            self.master_since(node, *router).is_some_and(|since| now.saturating_since(since) <= late)
+        };
+        if late.is_zero() {
+            0
+        } else {
+            (0..self.routers).filter(is_new).fold(0, |bits, router| bits | 1 << router)
+        }
     }
 
     /// A router took in an advert and is in this state afterwards.

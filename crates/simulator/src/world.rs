@@ -62,7 +62,7 @@ pub(crate) enum Event {
     /// The timeout of a node's gate.
     Gate(NodeId),
     /// A node's process, which is slow, gets round to sending an advert.
-    Leave(NodeId, u32, Box<Advert>),
+    Leave(NodeId, u32, Box<(Advert, Instant)>),
     /// An event of the kernel reaches the process.
     Netlink(NodeId, u32, Fact),
     /// Something else reaches the process.
@@ -240,11 +240,14 @@ impl World {
     /// Whether a kernel's answers for a virtual address changed with what just happened.
     pub(crate) fn note_holders(&mut self, id: NodeId) {
         let node = &self.nodes[id];
-        self.judge.note_holder(self.now, id, |address| match node.holds(self.now, address) {
+        let hold = |address| match node.holds(self.now, address) {
             false => Hold::No,
             true if node.kernel.gates.are_armed(address) => Hold::Leased,
             true => Hold::Plain,
-        });
+        };
+        let local = node.clock.read(self.now);
+        let new = self.judge.pace.new_masters(id, local, node.loop_delay);
+        self.judge.note_holder(self.now, id, hold, |router| new & 1 << router != 0);
         self.await_gate(id);
     }
 }

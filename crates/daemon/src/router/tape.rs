@@ -25,6 +25,9 @@ const LARGEST: u64 = 64 << 20;
 /// What was written is in the file at the latest after so long.
 const FLUSH: Duration = Duration::from_millis(500);
 
+/// How long the lane waits at a time when nothing is to be written.
+const IDLE: Duration = Duration::from_secs(3600);
+
 /// A router, and the tape that runs along if there is one.
 pub struct TapedRouter {
     router: Router,
@@ -109,9 +112,15 @@ fn record(path: &Path, head: &[u8], frames: &Receiver<Vec<u8>>, largest: u64) ->
     file.write_all(head)?;
     file.flush()?;
     let mut size = head.len() as u64;
-    let mut unflushed = false;
+    // When what was written last is to be in the file.
+    let mut flush_at = None;
     loop {
-        match frames.recv_timeout(if unflushed { FLUSH } else { Duration::from_secs(3600) }) {
+        let now = std::time::Instant::now();
+        if flush_at.is_some_and(|at| at <= now) {
+            file.flush()?;
+            flush_at = None;
+        }
+        match frames.recv_timeout(flush_at.map_or(IDLE, |at| at - now)) {
             Ok(frame) => {
                 size += frame.len() as u64;
                 if size > largest {
@@ -120,12 +129,9 @@ fn record(path: &Path, head: &[u8], frames: &Receiver<Vec<u8>>, largest: u64) ->
                     return file.flush();
                 }
                 file.write_all(&frame)?;
-                unflushed = true;
+                flush_at = flush_at.or(Some(now + FLUSH));
             }
-            Err(RecvTimeoutError::Timeout) => {
-                file.flush()?;
-                unflushed = false;
-            }
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return file.flush(),
         }
     }

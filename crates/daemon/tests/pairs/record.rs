@@ -54,7 +54,7 @@ fn a_recorded_pair_replays_without_a_difference() -> Result<()> {
             |action: &&Action| matches!(action, Action::Notify(told) if told.state == NotifyState::Master);
         masterships += step.actions.iter().filter(master).count();
     })?;
-    ensure!(steps > 20 && reloads == 1 && masterships >= 3, "{steps} {reloads} {masterships}");
+    ensure!(steps > 20 && reloads == 1 && masterships >= 2, "{steps} {reloads} {masterships}");
     let mut packets = 0;
     replay(&tape_b, &mut |step| packets += u32::from(matches!(step.step.input, Input::PacketReceived(_))))?;
     ensure!(packets > 5, "b heard {packets} packets");

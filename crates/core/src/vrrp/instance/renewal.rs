@@ -27,13 +27,18 @@ impl Renewal {
         Self { last: Mark::Beginning(now), before: Mark::Beginning(now), left: 0 }
     }
 
-    /// A turn of so many adverts leaves.
-    pub(super) const fn advertised(&mut self, now: Instant, adverts: usize) {
-        if adverts > 0 {
-            self.before = self.last;
-            self.last = Mark::Advert(now);
-            self.left = adverts;
+    /// A turn of so many adverts leaves. Turns of one moment are one: the refusals come after all of them.
+    pub(super) fn advertised(&mut self, now: Instant, adverts: usize) {
+        if adverts == 0 {
+            return;
         }
+        if self.last() == Some(now) {
+            self.left += adverts;
+            return;
+        }
+        self.before = self.last;
+        self.last = Mark::Advert(now);
+        self.left = adverts;
     }
 
     /// The kernel would not send one of them. As long as another one of the same turn left (unicast has one a peer), the
@@ -76,6 +81,18 @@ mod tests {
         renewal.advertised(at(2), 1);
         renewal.refused();
         assert_eq!((renewal.last(), renewal.counts_from()), (Some(at(1)), at(1)));
+    }
+
+    #[test]
+    fn two_refused_turns_of_one_moment_do_not_renew() {
+        let mut renewal = Renewal::begin(at(1));
+        renewal.advertised(at(1), 1);
+        renewal.advertised(at(2), 1);
+        renewal.advertised(at(2), 1);
+        renewal.refused();
+        assert_eq!(renewal.counts_from(), at(2), "one of them left");
+        renewal.refused();
+        assert_eq!(renewal.counts_from(), at(1));
     }
 
     #[test]
