@@ -206,7 +206,11 @@ impl World {
         let routers = if self.scenario.grouped { 0..self.scenario.routers } else { router..router + 1 };
         Lapse {
             is_over: routers.clone().any(is_over),
-            in_kernel: routers.filter_map(of).min().map(|since| local.saturating_since(since)),
+            in_kernel: routers
+                .filter_map(of)
+                .min()
+                .filter(|_| !node.gates_refused)
+                .map(|since| local.saturating_since(since)),
         }
     }
 

@@ -31,6 +31,9 @@ impl World {
             plans.iter().position(|plan| plan.name == name).is_some_and(|at| masters & 1 << at != 0)
         };
         self.judge.ordered(self.now, id, &actions, was_master, virtual_of);
+        // A slow process gets round to sending late, but sends all of one turn together.
+        let most = self.nodes[id].loop_delay / 4;
+        let late = if most.is_zero() { most } else { self.random.between(Duration::ZERO, most) };
         for action in actions {
             self.trace_action(id, &action);
             match action {
@@ -44,9 +47,8 @@ impl World {
                         self.send_advert(id, advert, self.nodes[id].clock.read(self.now));
                     } else {
                         let life = self.nodes[id].life;
-                        let after = self.random.between(Duration::ZERO, self.nodes[id].loop_delay / 4);
                         self.later(
-                            after,
+                            late,
                             Event::Leave(id, life, Box::new((advert, self.nodes[id].clock.read(self.now)))),
                         );
                     }
@@ -121,10 +123,19 @@ impl World {
                 let arp = Arp { request: true, mac, sender: address, target: address };
                 self.send(id, &Frame { source: mac, to: To::Everybody, body: Body::Arp(arp) });
             }
-            Action::SetGates(_) if self.nodes[id].kernel.refuses_gates => self.tell(id, Fact::GatesRefused),
+            Action::SetGates(_) if self.nodes[id].kernel.refuses_gates => {
+                // What was there before stays.
+                self.nodes[id].gates_refused = true;
+                self.tell(id, Fact::GatesRefused);
+            }
             Action::SetGates(gates) => {
                 let now = self.nodes[id].clock.read(self.now);
                 self.nodes[id].kernel.gates.set(now, &gates);
+                self.nodes[id].gates_refused = false;
+                if self.nodes[id].kernel.refuses_to_send {
+                    // A gate opens by an advert that was ordered with it, and was refused after that.
+                    self.judge.opened_in_vain(self.now, id);
+                }
             }
             Action::CloseGate(gate) => self.nodes[id].kernel.gates.close(gate),
             Action::Finished => {

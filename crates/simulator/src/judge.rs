@@ -229,6 +229,18 @@ impl Judge {
         };
         let until = now + timed.lasts + self.grace + late;
         self.trouble_until = self.trouble_until.max(until);
+        if let Fault::Freeze(node)
+        | Fault::Crash(node, _)
+        | Fault::SlowLoop(node, _)
+        | Fault::SendRefusal(node) = timed.fault
+        {
+            // One of two that hold already will not hear of the other any more.
+            let (bit, until) = (1 << node, now + self.leases[node]);
+            let dual = |watched: &&mut Watched| watched.holders & bit != 0 && watched.holders != bit;
+            self.addresses.iter_mut().filter(dual).for_each(|watched| {
+                watched.contested_until = watched.contested_until.max(until);
+            });
+        }
         let Some(cause) = cause else { return };
         match timed.fault {
             Fault::Freeze(node)
@@ -251,6 +263,11 @@ impl Judge {
         let until = now + self.memory_of_loss;
         self.trouble_until = self.trouble_until.max(until);
         self.excuse(cause, None, until);
+    }
+
+    /// Gates were opened on account of an advert that the kernel then refused to send.
+    pub fn opened_in_vain(&mut self, now: Moment, node: NodeId) {
+        self.excuse(Cause::SendRefusal, None, now + self.leases[node]);
     }
 
     fn excuse(&mut self, cause: Cause, by: Option<NodeId>, until: Moment) {

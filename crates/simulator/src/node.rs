@@ -78,6 +78,8 @@ pub struct Node {
     pub netlink_in_flight: u32,
     /// Whether events were lost and nothing was listed since.
     pub events_lost: bool,
+    /// The gates that stand are not those that were asked for last.
+    pub gates_refused: bool,
     /// Adverts its process was about to send when it was stopped.
     pub unsent: VecDeque<(Advert, Instant)>,
     /// When the next gate closes, as far as an event stands for it.

@@ -167,7 +167,9 @@ impl Pace {
     /// Whether a take-over at `now` is too early.
     #[must_use]
     pub fn is_early(&self, node: NodeId, router: usize, plan: &InstancePlan, own: u8, now: Instant) -> bool {
-        self.takes_over_at(node, router, plan, own).is_some_and(|at| now + ROUNDING < at)
+        // After a resignation a router that is alone with the one that resigned need not wait for the skew.
+        let resigned = self.known[node * self.routers + router].wait.is_some_and(|wait| wait.resigned);
+        !resigned && self.takes_over_at(node, router, plan, own).is_some_and(|at| now + ROUNDING < at)
     }
 
     /// What is wrong with a node's next deadline, given the state of one of its routers.

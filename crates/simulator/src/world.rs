@@ -284,6 +284,7 @@ fn new_node(scenario: &Scenario, id: NodeId) -> Node {
         kernel_delay: Duration::ZERO,
         netlink_in_flight: 0,
         events_lost: false,
+        gates_refused: false,
         unsent: VecDeque::new(),
         gate_closes_at: None,
         addressless: 0,
