@@ -42,7 +42,9 @@ impl World {
             // What a forgotten predecessor left under another configuration is beyond anybody's knowledge.
             node.kernel.keep_only(&plan);
         }
-        let brain = Brain::start(node.kind, now, plan.clone(), node.own, node.kernel.mac, memory.as_ref());
+        let open = node.kernel.gates.open_addresses(now);
+        let (own, mac) = (node.own, node.kernel.mac);
+        let brain = Brain::start(node.kind, now, plan.clone(), own, mac, memory.as_ref(), open);
         node.brain = Some(brain);
         node.plan = plan;
         node.netlink_in_flight = 0;

@@ -4,6 +4,7 @@
 //! the process runs, stands still or is dead. Time is counted in jiffies, rounded down twice: once when the advert
 //! leaves and once in the length, so that a gate closes up to two of them early and never late.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -133,6 +134,13 @@ impl Gates {
             Door::Until(_) | Door::Open | Door::Closed => None,
         });
         until.min()
+    }
+
+    /// Those of these addresses whose gates are open; `None` if there is no gate.
+    #[must_use]
+    pub fn open_addresses(&self, now: Instant) -> Option<BTreeSet<IpAddr>> {
+        let behind = self.0.iter().flat_map(|(gate, _)| &gate.addresses).map(|(_, address)| *address);
+        (!self.0.is_empty()).then(|| behind.filter(|address| self.let_through(now, *address)).collect())
     }
 
     /// Whether there is any.

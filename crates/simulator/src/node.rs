@@ -1,6 +1,6 @@
 //! One node: what it runs, and its daemon's loop around that.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -178,11 +178,13 @@ impl Brain {
         own: IpAddr,
         mac: Mac,
         memory: Option<&Resume>,
+        open: Option<BTreeSet<IpAddr>>,
     ) -> Self {
         match kind {
             Kind::Mainstay => {
                 let since_boot = now.saturating_since(Instant::ZERO);
-                Self::Mainstay(Box::new(Router::new(now, since_boot, plan, memory)))
+                let open = memory.and(open);
+                Self::Mainstay(Box::new(Router::new(now, since_boot, plan, memory).with_open_gates(open)))
             }
             Kind::Keepalived227 | Kind::Keepalived243 | Kind::Frr => {
                 Self::Plain(Box::new(PlainPeer::new(kind, plan, own, mac)))
