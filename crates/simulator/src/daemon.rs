@@ -372,6 +372,11 @@ impl World {
             states.filter(is_master).map(|(plan, _)| plan)
         };
         let expected = || masters().flat_map(|plan| &plan.addresses).map(|address| address.address);
+        let always = |plan: &&InstancePlan| plan.lease.is_some_and(|lease| !lease.only_if_peer_seen);
+        let unarmed = |plan: &InstancePlan| {
+            plan.addresses.iter().any(|address| !node.kernel.gates.are_armed(address.address))
+        };
+        let open_for_ever = !node.gates_refused && masters().filter(always).any(unarmed);
         let has = node.kernel.virtual_addresses().count();
         // A master may lack what the kernel refused, until it tries again, but not all it has.
         let lacking = |address: &IpAddr| !node.kernel.has(*address);
@@ -384,6 +389,10 @@ impl World {
             let expected: Vec<IpAddr> = expected().collect();
             let what = format!("{} holds {has:?} and is master of {expected:?}", name(id));
             self.judge.violate(self.now, "S5", what);
+        }
+        if open_for_ever {
+            let what = format!("{} is master with a lease that counts always, and no gate closes", name(id));
+            self.judge.violate(self.now, "S2", what);
         }
     }
 
