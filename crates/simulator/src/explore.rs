@@ -317,9 +317,9 @@ fn hash_messages(messages: &[Message], hasher: &mut DefaultHasher) {
 }
 
 /// Fields of the router that say what was, not what will be: counters, causes, what was told when, caches, when
-/// announcements go out, and (nobody here has a lease) when the last advert
-/// left and who was heard.
-const PAST: [&str; 16] = [
+/// announcements go out, and (nobody here has a lease or sends heartbeats) when the last advert left, who was heard, and
+/// what was alarming.
+const PAST: [&str; 18] = [
     "plan",
     "counters",
     "since",
@@ -336,6 +336,8 @@ const PAST: [&str; 16] = [
     "kernel",
     "settings",
     "quiet_until",
+    "legs",
+    "alarms",
 ];
 
 /// Hashes a `Debug` text without the fields of the past, and with instants counted from now.
