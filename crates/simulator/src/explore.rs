@@ -319,7 +319,7 @@ fn hash_messages(messages: &[Message], hasher: &mut DefaultHasher) {
 /// Fields of the router that say what was, not what will be: counters, causes, what was told when, caches, when
 /// announcements go out, and (nobody here has a lease or sends heartbeats) when the last advert left, who was heard, and
 /// what was alarming.
-const PAST: [&str; 18] = [
+const PAST: [&str; 19] = [
     "plan",
     "counters",
     "since",
@@ -338,6 +338,7 @@ const PAST: [&str; 18] = [
     "quiet_until",
     "legs",
     "alarms",
+    "rivals",
 ];
 
 /// Hashes a `Debug` text without the fields of the past, and with instants counted from now.
