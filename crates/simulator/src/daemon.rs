@@ -32,7 +32,8 @@ impl World {
         let changes = self.nodes[id].changes.clone();
         let plan = self.scenario.plan(id, &changes);
         let node = &mut self.nodes[id];
-        if node.down > 0 || node.off > 0 || node.brain.is_some() {
+        // On a machine that is paused nothing starts; it does when the machine goes on.
+        if node.down > 0 || node.off > 0 || node.paused > 0 || node.brain.is_some() {
             return;
         }
         node.life += 1;
@@ -164,6 +165,11 @@ impl World {
             for (router, (state, _)) in self.states_of(id).iter().enumerate() {
                 let was = before.get(router).map(|(state, _)| *state);
                 self.judge.pace.note_mastership(id, router, local, was, *state);
+                if matches!(was, None | Some(State::Init | State::Fault))
+                    && matches!(state, State::Backup | State::Master)
+                {
+                    self.judge.node_comes(self.now, id);
+                }
             }
         } else {
             self.note_pace(id, local, &before, hearing.as_ref(), false);
@@ -211,7 +217,7 @@ impl World {
             in_kernel: routers
                 .filter_map(of)
                 .min()
-                .filter(|_| !node.gates_refused)
+                .filter(|_| !node.gates_refused && self.judge.pace.has_advertised(id, router))
                 .map(|since| local.saturating_since(since)),
         }
     }
@@ -279,6 +285,11 @@ impl World {
         for (router, (plan, (state, _))) in plans.iter().zip(after.iter()).enumerate() {
             let was = before.get(router).map(|(state, _)| *state);
             self.judge.pace.note_mastership(id, router, local, was, *state);
+            if matches!(was, None | Some(State::Init | State::Fault))
+                && matches!(state, State::Backup | State::Master)
+            {
+                self.judge.node_comes(self.now, id);
+            }
             let heard = hearing.filter(|hearing| hearing.router == router);
             if let Some(mut hearing) = heard.copied() {
                 if was == Some(State::Master) && *state == State::Backup && hearing.lapse.is_over {

@@ -4,7 +4,8 @@
 //!   left, a loop that is late, adverts that are refused excuse nothing. What does excuse two holders, exactly:
 //!   adverts that do not arrive (a cut, a loss, a delay, a link without carrier) or are not accepted; a machine that
 //!   was paused with its clock, until the rest of its lease is over; orders to a kernel that take their time; a
-//!   contest whose loser cannot hear of it (it was preempted, or both took over at once), until its lease is over; a
+//!   contest whose loser cannot hear of it (it was preempted, both took over at once, an owner came back, or somebody
+//!   with a shorter interval of its own who has not heard of it yet), until its lease is over; a
 //!   node without a lease that counts, or whose lease has counted for less than its length.
 //! - **S3** Two holders only while something excuses it: a cut, a lost advert, a freeze, a crash that left addresses,
 //!   peers that reject each other. It ends within one advert interval after the excuse has ended. Its time is
@@ -83,6 +84,10 @@ pub struct Judge {
     heard: Vec<Option<Moment>>,
     /// How long each node's lease is, if it has one.
     leases: Vec<Duration>,
+    /// When each node took part anew.
+    came: Vec<Moment>,
+    /// One bit a node: it owns addresses (priority 255).
+    owners: u32,
     routers: usize,
     /// One bit a node: its process is gone and left its addresses.
     abandoned: u32,
@@ -205,6 +210,10 @@ impl Judge {
                 .map(|node| node.interval.unwrap_or(scenario.interval) * 5 / 2)
                 .collect(),
             routers: scenario.routers,
+            came: vec![Moment(0); scenario.nodes.len()],
+            owners: (0..scenario.nodes.len())
+                .filter(|node| scenario.nodes[*node].priorities.contains(&255))
+                .fold(0, |bits, node| bits | 1 << node),
             trouble_until: Moment(0),
             last_look: Moment(0),
             grace: longest + Duration::from_millis(100),
@@ -277,6 +286,11 @@ impl Judge {
         }
     }
 
+    /// A node takes part from now on: it knows nobody.
+    pub fn node_comes(&mut self, now: Moment, node: NodeId) {
+        self.came[node] = now;
+    }
+
     /// A node's process starts: what it tells has nothing to do with what its predecessor told.
     pub fn process_started(&mut self, now: Moment, node: NodeId) {
         self.told.retain(|(of, _), _| *of != node);
@@ -284,6 +298,12 @@ impl Judge {
         if self.abandoned & 1 << node != 0 {
             self.abandoned &= !(1 << node);
             self.excuse(Cause::Crash, Some(node), now + self.grace);
+            // It goes on holding, and whoever took over may be unable to hear of it.
+            let (bit, until) = (1 << node, now + self.leases.iter().max().copied().unwrap_or_default());
+            let dual = |watched: &&mut Watched| watched.holders & bit != 0 && watched.holders != bit;
+            self.addresses.iter_mut().filter(dual).for_each(|watched| {
+                watched.contested_until = watched.contested_until.max(until);
+            });
         }
     }
 
@@ -343,8 +363,11 @@ impl Judge {
         let unheard = others.filter(|other| {
             let heard = self.heard[self.place_of(node, *other, watched.router)];
             let preempts = heard.is_some_and(|heard| now.since(heard) <= self.leases[*other]);
+            // Its first wait is by its own interval, from when it came; an owner does not wait at all.
+            let came_anew = heard.is_none_or(|heard| heard < self.came[node])
+                && (self.leases[node] < self.leases[*other] || self.owners & 1 << node != 0);
             let at_once = now.since(watched.holds_since[*other]) <= AT_ONCE;
-            preempts || at_once || slow(watched.router)
+            preempts || at_once || came_anew || slow(watched.router)
         });
         unheard.map(|other| now + self.leases[other].max(self.leases[node])).max()
     }

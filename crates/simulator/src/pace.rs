@@ -99,6 +99,13 @@ impl Pace {
         Some(known.left.unwrap_or_default().max(known.master_since?))
     }
 
+    /// Whether an advert of its present mastership has left.
+    #[must_use]
+    pub fn has_advertised(&self, node: NodeId, router: usize) -> bool {
+        let known = self.known[node * self.routers + router];
+        known.left.zip(known.master_since).is_some_and(|(left, since)| left >= since)
+    }
+
     /// The routers, one bit each, that became master no longer ago than a slow loop is late.
     #[must_use]
     pub fn new_masters(&self, node: NodeId, now: Instant, late: Duration) -> u32 {

@@ -48,6 +48,9 @@ impl World {
         let refused = self.scenario.faults.iter().any(|timed| matches!(timed.fault, Fault::Refusal(_)));
         // What the kernel refused is tried again after 30 s, then 60 s, ...
         let refusal = if refused { Duration::from_secs(250) } else { Duration::ZERO };
+        // So are gates, after 60 s.
+        let gates = self.scenario.faults.iter().any(|timed| matches!(timed.fault, Fault::GateRefusal(_)));
+        let refusal = refusal + if gates { Duration::from_secs(61) } else { Duration::ZERO };
         let rediscovery = Duration::from_secs(10);
         down * 2 + delays.max().unwrap_or_default() + refusal + rediscovery
     }

@@ -231,6 +231,9 @@ impl World {
 
     /// A process or machine that stood still goes on: its loop and its effects thread.
     fn go_on(&mut self, node: NodeId) {
+        if self.nodes[node].brain.is_none() {
+            self.later(Duration::ZERO, Event::Start(node));
+        }
         if self.nodes[node].runs() {
             let life = self.nodes[node].life;
             for advert in std::mem::take(&mut self.nodes[node].unsent) {
