@@ -6,7 +6,7 @@
 //!
 //! DIFFERS: keepalived announces twice after a contest, at once and `garp_lower_prio_delay` (5 s) later. If the first
 //! burst crosses the last announcement of the other one, hosts send to the wrong router for those 5 s. Three single
-//! rounds between the two ([`AFTER_CONTEST`]) shorten that; `garp_lower_prio_repeat 0` turns off all of it.
+//! rounds between the two (`AFTER_CONTEST`) shorten that; `garp_lower_prio_repeat 0` turns off all of it.
 
 use crate::router::plan::AnnouncePlan;
 use crate::time::{Duration, Instant};
@@ -29,7 +29,7 @@ pub struct Schedule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Contest {
     at: Instant,
-    /// Rounds of [`AFTER_CONTEST`] that have gone out.
+    /// Rounds of `AFTER_CONTEST` that have gone out.
     done: usize,
 }
 
@@ -65,7 +65,7 @@ impl Schedule {
     }
 
     /// Another master was heard and is to yield: after the burst of `plan.lower_priority_repeat` rounds that goes out
-    /// at once, single rounds ([`AFTER_CONTEST`]) and a second burst follow. The last contest counts.
+    /// at once, single rounds (`AFTER_CONTEST`) and a second burst follow. The last contest counts.
     pub fn contested(&mut self, now: Instant, plan: &AnnouncePlan) {
         if let Some(burst) = burst(now, plan.lower_priority_delay, plan.lower_priority_repeat) {
             self.second_burst = Some(burst);

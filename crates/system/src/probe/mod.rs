@@ -10,7 +10,7 @@
 //! - Whatever a server sends, the outcome is a value in words, and never a panic.
 //! - The server is not blamed for this machine: a loop that was late, a socket that could not be opened.
 //!
-//! Read in this order: [`patience`] and [`pulse`] (when a timeout is believed), [`socket`], then the kinds of questions.
+//! Read in this order: `patience` and `pulse` (when a timeout is believed), `socket`, then the kinds of questions.
 
 mod patience;
 mod pulse;

@@ -55,8 +55,9 @@ fn accepts_and_says_nothing() {
 fn closes_at_once() {
     let target = server(drop);
     for (keyword, failure) in failures(target) {
+        // What we had already sent when it closed is answered by a reset.
         assert!(
-            failure.to_string().contains("closed") || failure.errno == Some(libc::ECONNRESET),
+            failure.to_string().contains("closed") || failure.to_string().contains("reset"),
             "{keyword}: {failure}"
         );
     }

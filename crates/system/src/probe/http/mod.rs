@@ -1,7 +1,7 @@
 //! `HTTP_GET` and `SSL_GET`: one GET, and whether its answer is the wanted one.
 //!
 //! The reader is our own and small: a check needs the status and the end of the body. It is bounded in every direction:
-//! 64 KiB of head, 32 MiB of body that is looked at and not kept, the timeouts of [`patience`](super::patience).
+//! 64 KiB of head, 32 MiB of body that is looked at and not kept, the timeouts of `patience`.
 //!
 //! DIFFERS: three things are read better than keepalived reads them. A server is bad for it only if it breaks the framing
 //! of its own answer (chunks that do not add up, contradicting lengths), which keepalived does not look at.
