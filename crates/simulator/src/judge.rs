@@ -243,8 +243,11 @@ impl Judge {
         | Fault::SlowLoop(node, _)
         | Fault::SendRefusal(node) = timed.fault
         {
-            // One of two that hold already will not hear of the other any more.
-            let (bit, until) = (1 << node, now + self.leases[node]);
+            // One of two that hold already will not hear of the other any more. One that is late renews its lease now and
+            // then all the same, as long as that lasts.
+            let renews =
+                if matches!(timed.fault, Fault::SlowLoop(..)) { timed.lasts } else { Duration::ZERO };
+            let (bit, until) = (1 << node, now + renews + self.leases[node]);
             let dual = |watched: &&mut Watched| watched.holders & bit != 0 && watched.holders != bit;
             self.addresses.iter_mut().filter(dual).for_each(|watched| {
                 watched.contested_until = watched.contested_until.max(until);

@@ -35,6 +35,7 @@ pub mod settle;
 pub mod shrink;
 pub mod stories;
 pub mod story;
+pub mod table;
 pub mod trace;
 mod trouble;
 pub mod world;

@@ -17,7 +17,7 @@ use mainstay_simulator::shrink::shrink;
 use mainstay_simulator::story;
 use mainstay_simulator::trace::Mode;
 use mainstay_simulator::world::{Outcome, World};
-use mainstay_simulator::{replay, stories};
+use mainstay_simulator::{replay, stories, table};
 
 /// An exhaustive search gives up above this.
 const MOST_STATES: usize = 4_000_000;
@@ -65,6 +65,9 @@ struct Arguments {
     /// Replay what a daemon recorded (`@mainstay record PATH`), and say whether the same orders come out.
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
+    /// Print how long failovers take, by version, interval, priority and loss: the contents of `failover.tsv`.
+    #[arg(long)]
+    table: bool,
     /// Threads; as many as there are processors if not given.
     #[arg(long)]
     jobs: Option<NonZero<usize>>,
@@ -86,6 +89,10 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<bool> {
     let mode = if arguments.trace { Mode::Printed } else { Mode::Silent };
+    if arguments.table {
+        print!("{}", table::table()?);
+        return Ok(true);
+    }
     if let Some(path) = &arguments.replay {
         return replay::play(path, arguments.trace);
     }
