@@ -13,7 +13,7 @@ use crate::world::World;
 
 /// Seeds that once showed a fault of ours: kernel events lost (33, 149), a restarted master without an address (603),
 /// a crash during a reload (2055), a long contest that was no longer answered (305234).
-pub const REGRESSIONS: [u64; 5] = [33, 149, 603, 2055, 305_234];
+pub const REGRESSIONS: [u64; 6] = [33, 149, 603, 2055, 305_234, 1_795_249_087_005_651];
 
 /// What to run.
 #[derive(Debug, Clone, Copy)]
