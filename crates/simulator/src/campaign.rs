@@ -12,7 +12,8 @@ use crate::trace::Mode;
 use crate::world::World;
 
 /// Seeds that once showed a fault of ours: kernel events lost (33, 149), a restarted master without an address (603),
-/// a crash during a reload (2055), a long contest that was no longer answered (305234).
+/// a crash during a reload (2055), a long contest that was no longer answered (305234); and one that showed a fault of
+/// the judge: a late loop that renews its lease (1795249087005651).
 pub const REGRESSIONS: [u64; 6] = [33, 149, 603, 2055, 305_234, 1_795_249_087_005_651];
 
 /// What to run.
