@@ -68,6 +68,7 @@ impl World {
         node.inbox.clear();
         node.effects.clear();
         node.unsent.clear();
+        node.leaving = 0;
         node.effects_busy = false;
         node.listens = false;
         node.waking = false;
@@ -201,7 +202,8 @@ impl World {
     }
 
     /// Whether the lease of a router (in a group, of any member) is over: as the router counts it, and how long it has been
-    /// over by the kernel, which counts from when an advert really left.
+    /// over by the kernel, which counts from when an advert really left. Of one that is just leaving the router does not know
+    /// yet that it came too late.
     fn lapse(&self, id: NodeId, router: usize) -> Lapse {
         let node = &self.nodes[id];
         let local = node.clock.read(self.now);
@@ -217,7 +219,9 @@ impl World {
             in_kernel: routers
                 .filter_map(of)
                 .min()
-                .filter(|_| !node.gates_refused && self.judge.pace.has_advertised(id, router))
+                .filter(|_| {
+                    node.leaving == 0 && !node.gates_refused && self.judge.pace.has_advertised(id, router)
+                })
                 .map(|since| local.saturating_since(since)),
         }
     }

@@ -47,6 +47,7 @@ impl World {
                         self.send_advert(id, advert, self.nodes[id].clock.read(self.now));
                     } else {
                         let life = self.nodes[id].life;
+                        self.nodes[id].leaving += 1;
                         self.later(
                             late,
                             Event::Leave(id, life, Box::new((advert, self.nodes[id].clock.read(self.now)))),
@@ -176,6 +177,7 @@ impl World {
         if self.nodes[id].life != life {
             return;
         }
+        self.nodes[id].leaving = self.nodes[id].leaving.saturating_sub(1);
         if self.nodes[id].runs() {
             self.send_advert(id, advert, ordered);
         } else {

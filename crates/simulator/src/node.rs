@@ -82,6 +82,8 @@ pub struct Node {
     pub gates_refused: bool,
     /// Adverts its process was about to send when it was stopped.
     pub unsent: VecDeque<(Advert, Instant)>,
+    /// Adverts that were ordered, and leave late or not at all.
+    pub leaving: u32,
     /// When the next gate closes, as far as an event stands for it.
     pub gate_closes_at: Option<Moment>,
     /// Reasons for having no address of its own.

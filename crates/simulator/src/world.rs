@@ -286,6 +286,7 @@ fn new_node(scenario: &Scenario, id: NodeId) -> Node {
         events_lost: false,
         gates_refused: false,
         unsent: VecDeque::new(),
+        leaving: 0,
         gate_closes_at: None,
         addressless: 0,
     }
