@@ -10,7 +10,7 @@ use crate::{cargo, fuzz, machine, tidy, vm};
 
 /// The simulator for a minute or two: the same seeds every time, then some that nobody has run before, whose first
 /// number it prints.
-const SIMULATOR: [&str; 13] = [
+const SIMULATOR: [&str; 11] = [
     "run",
     "--release",
     "--quiet",
@@ -22,8 +22,6 @@ const SIMULATOR: [&str; 13] = [
     "20000",
     "--node-hours",
     "5000",
-    "--fresh",
-    "45",
 ];
 
 /// What to run, and how strictly.

@@ -140,7 +140,8 @@ impl Router {
     /// its successor begins as a backup.
     pub(super) fn give_up_lost_leases(&mut self, left: &mut Resume, open: &BTreeSet<IpAddr>) {
         let shared = self.shared_addresses();
-        for one in left.instances.iter_mut().filter(|one| one.state == State::Master) {
+        let mut lost = BTreeSet::new();
+        for one in left.instances.iter().filter(|one| one.state == State::Master) {
             let Some(id) = self.instances.iter().position(|known| known.plan.name == one.name) else {
                 continue;
             };
@@ -150,8 +151,14 @@ impl Router {
                     && !gate.addresses.iter().any(|(_, address)| open.contains(address))
             });
             if is_closed {
-                one.state = State::Backup;
+                // A sync group moves together, here as everywhere.
+                lost.extend(self.others(id).into_iter().chain([id]));
             }
+        }
+        for id in lost {
+            let name = &self.instances[id].plan.name;
+            let masters = left.instances.iter_mut().filter(|one| one.state == State::Master);
+            masters.filter(|one| one.name == *name).for_each(|one| one.state = State::Backup);
         }
     }
 
