@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::{Family, LinkIndex};
 use crate::time::{Duration, Instant};
 
-/// Number of a gate: stable for an instance (a hash of its name), so that a restarted router finds its own gates again.
+/// Number of a gate: a hash of the instance's name. It names a gate in orders; the kernel's sets are keyed by address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct GateId(pub u32);
 
