@@ -51,7 +51,7 @@ pub fn run(root: &Path, seconds: u32) -> Result<Count> {
     if names.is_empty() {
         bail!("no fuzz target");
     }
-    let mut count = Count { passed: 0, failed: 0 };
+    let mut count = Count::NONE;
     for name in names {
         match run_target(&folder, &name, seconds) {
             Ok(()) => count.passed += 1,

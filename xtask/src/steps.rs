@@ -13,15 +13,24 @@ pub struct Count {
     pub passed: u32,
     /// Checks that failed.
     pub failed: u32,
+    /// Checks that passed only when they were repeated. They are among those that passed.
+    pub repeated: u32,
 }
 
 impl Count {
     /// A step that is one check.
-    pub const ONE: Self = Self { passed: 1, failed: 0 };
-    const NONE: Self = Self { passed: 0, failed: 0 };
+    pub const ONE: Self = Self { passed: 1, ..Self::NONE };
+    /// Nothing was checked.
+    pub const NONE: Self = Self { passed: 0, failed: 0, repeated: 0 };
 
-    const fn add(self, other: Self) -> Self {
-        Self { passed: self.passed + other.passed, failed: self.failed + other.failed }
+    /// Both together.
+    #[must_use]
+    pub const fn add(self, other: Self) -> Self {
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            repeated: self.repeated + other.repeated,
+        }
     }
 }
 
@@ -57,9 +66,12 @@ impl Steps {
         let outcome = work();
         let took = start.elapsed();
         let (count, complaint) = match outcome {
-            Ok(count) if count.failed == 0 => (count, None),
+            Ok(count) if count.failed == 0 && count.repeated == 0 => (count, None),
+            Ok(count) if count.failed == 0 => {
+                (count, Some(format!("{} only when repeated (FLAKY above)", count.repeated)))
+            }
             Ok(count) => (count, Some(format!("{} failed", count.failed))),
-            Err(error) => (Count { passed: 0, failed: 1 }, Some(format!("{error:#}"))),
+            Err(error) => (Count { failed: 1, ..Count::NONE }, Some(format!("{error:#}"))),
         };
         if let Some(complaint) = &complaint {
             println!("---- {name}: {complaint}");
@@ -170,7 +182,7 @@ pub fn closing_line(line: &str) -> Option<Count> {
         numbers.sum()
     };
     let failed = number_before("failed") + number_before("timed out") + number_before("exec failed");
-    Some(Count { passed: number_before("passed"), failed })
+    Some(Count { passed: number_before("passed"), failed, repeated: number_before("flaky") })
 }
 
 fn words(command: &Command) -> String {
@@ -187,11 +199,13 @@ mod tests {
     fn closing_lines_of_both_runners_are_understood() {
         let nextest =
             "     Summary [   2.030s] 9 tests run: 6 passed (1 slow), 2 failed, 1 timed out, 3 skipped";
-        assert_eq!(closing_line(nextest), Some(Count { passed: 6, failed: 3 }));
+        assert_eq!(closing_line(nextest), Some(Count { passed: 6, failed: 3, repeated: 0 }));
+        let flaky = "     Summary [   2.030s] 9 tests run: 9 passed (1 slow, 2 flaky), 3 skipped";
+        assert_eq!(closing_line(flaky), Some(Count { passed: 9, failed: 0, repeated: 2 }));
         let one = "     Summary [   2.030s] 1 test run: 1 passed, 0 skipped";
-        assert_eq!(closing_line(one), Some(Count { passed: 1, failed: 0 }));
+        assert_eq!(closing_line(one), Some(Count::ONE));
         let cargo = "test result: FAILED. 5 passed; 1 failed; 0 ignored; 0 measured; 2 filtered out; finished in 0.1s";
-        assert_eq!(closing_line(cargo), Some(Count { passed: 5, failed: 1 }));
+        assert_eq!(closing_line(cargo), Some(Count { passed: 5, failed: 1, repeated: 0 }));
         assert_eq!(closing_line("        PASS [   2.029s] failed"), None);
         assert_eq!(closing_line(&format!("    {cargo}")), None, "shown by nextest, counted by nextest");
     }
@@ -211,6 +225,6 @@ mod tests {
     fn tests_are_counted_on_both_streams() {
         let script = "echo 'Summary [ 1s] 2 tests run: 2 passed, 0 skipped' >&2; echo 'test result: ok. 3 passed; 0 failed'";
         let count = count_tests(Command::new("sh").args(["-c", script])).expect("the script ends well");
-        assert_eq!(count, Count { passed: 5, failed: 0 });
+        assert_eq!(count, Count { passed: 5, ..Count::NONE });
     }
 }

@@ -31,11 +31,11 @@ pub fn run(root: &Path, options: &Options, package: Option<&str>, words: &[Strin
         let program = quoted(&program.to_string_lossy());
         (folder, format!("{program} --test-threads=1 {}", quoted_all(words)))
     });
-    let mut count = Count { passed: 0, failed: 0 };
+    let mut count = Count::NONE;
     let script = script_of(&commands.collect::<Vec<_>>());
     let status = guest.run(options, &script, |line| {
         if let Some(more) = closing_line(line) {
-            count = Count { passed: count.passed + more.passed, failed: count.failed + more.failed };
+            count = count.add(more);
         }
     })?;
     ensure!(status == 0 || count.failed > 0, "a test program in the guest did not end well");

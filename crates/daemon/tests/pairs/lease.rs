@@ -134,8 +134,8 @@ fn is_frozen_and_thaws(b: Kind, family: Family, everything: bool) -> Result<()> 
     wait_until("a says why", LIMIT, says_why)?;
     // Of higher priority, it takes over again as a preempting backup does: after its master-down interval.
     pair.scene.prober.wait_for("a", thawed, LIMIT)?;
-    let (early, late) = (pair.witness.answers(thawed), pair.scene.prober.answers(thawed));
-    let first = early.first().context("a answers")?.at;
+    let first = thawed + pair.witness.wait_for("a", thawed, LIMIT)?;
+    let late = pair.scene.prober.answers(thawed);
     let last = late.iter().rev().find(|answer| answer.by == "b").map_or(thawed, |answer| answer.at);
     ensure!(first > last, "a answered again {:?} before b had let go", last - first);
     ensure!(first - thawed > seconds(0.3), "a waited only {:?}", first - thawed);
@@ -252,8 +252,8 @@ fn a_router_that_is_frozen_and_then_killed_is_followed_by_a_backup() -> Result<(
     pair.scene.a.watch.wait(virtual_address(Family::V4), false, killed, LIMIT)?;
     // It preempts later, as a backup does.
     pair.scene.prober.wait_for("a", killed, LIMIT)?;
-    let first = pair.witness.answers(killed).first().context("a answers")?.at;
-    ensure!(first - killed > seconds(0.3), "it went on as master after {:?}", first - killed);
+    let waited = pair.witness.wait_for("a", killed, LIMIT)?;
+    ensure!(waited > seconds(0.3), "it went on as master after {waited:?}");
     pair.finish()
 }
 
