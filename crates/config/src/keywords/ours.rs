@@ -37,7 +37,7 @@ pub(super) static GLOBAL: &[Keyword] = &[
     row("panic_threshold", Number(0, 100), "0..100", "0", "checkers",
         "Below this share of good real servers (in %) those that fail stay in service").ours(),
     row("drain", Seconds(0, LONGEST), "SECS", "0", "lvs",
-        "A real server that left the file keeps its connections for so long").ours(),
+        "A real or virtual server that left the file keeps its connections for so long").ours(),
 ];
 
 /// In `vrrp_instance`.
@@ -63,7 +63,7 @@ pub(super) static VIRTUAL_SERVER: &[Keyword] = &[
     row("panic_threshold", Number(0, 100), "0..100", "global", "checkers",
         "Below this share of good real servers (in %) those that fail stay in service").ours(),
     row("drain", Seconds(0, LONGEST), "SECS", "global", "lvs",
-        "A real server that left the file keeps its connections for so long").ours(),
+        "A real or virtual server that left the file keeps its connections for so long").ours(),
 ];
 
 /// In `virtual_server`, `real_server` and every checker that asks.

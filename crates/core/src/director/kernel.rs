@@ -1,15 +1,16 @@
 //! The kernel's table: what it should be, what we believe it is, and the changes between the two.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::Director;
 use super::action::{Action, Actions, Event, Subject};
 use super::checker::Place;
+use super::drains::Drains;
 use super::reason::Reason;
 use super::report::Memory;
-use super::server::{RealServer, VirtualServer};
+use super::server::VirtualServer;
 use crate::ipvs::{Change, Destination, DestinationKey, ServiceKey, Table, TableEntry, destination_changes};
 use crate::time::{Duration, Instant};
 
@@ -36,14 +37,13 @@ pub(super) struct Kernel {
     told_unavailable: bool,
     /// Services a predecessor left that the plan does not have: deleted when the table is there.
     pub(super) orphans: BTreeSet<ServiceKey>,
-    /// Real servers that left the plan, with when they leave the table.
-    drains: BTreeMap<(ServiceKey, DestinationKey), (Destination, Instant)>,
+    /// What left the plan and has connections still.
+    pub(super) drains: Drains,
 }
 
 impl Kernel {
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let drained = self.drains.values().map(|(_, until)| *until).min();
-        [self.compare_at, drained].into_iter().flatten().min()
+        [self.compare_at, self.drains.deadline()].into_iter().flatten().min()
     }
 
     /// Whether it is time to list the kernel's table again.
@@ -59,7 +59,7 @@ impl Kernel {
     }
 
     /// Orders a change and believes it done.
-    fn order(&mut self, change: Change, actions: &mut Actions) {
+    pub(super) fn order(&mut self, change: Change, actions: &mut Actions) {
         if self.listing {
             self.touched.insert(*change.service());
         }
@@ -75,29 +75,8 @@ impl Kernel {
         }
     }
 
-    /// A real server left the plan: it keeps its connections for a while. False if it is not in the table.
-    pub(super) fn drain(
-        &mut self,
-        now: Instant,
-        services: &[ServiceKey],
-        real: &RealServer,
-        time: Duration,
-    ) -> bool {
-        let Some(known) = &self.known else { return false };
-        let mut drains = false;
-        for service in services {
-            let key = DestinationKey { address: real.plan.key.address, port: real.plan.port_behind(service) };
-            if let Some(destination) = known.destination(service, &key) {
-                let draining = Destination { weight: 0, ..*destination };
-                self.drains.insert((*service, key), (draining, now + time));
-                drains = true;
-            }
-        }
-        drains
-    }
-
     /// Makes one destination what it should be.
-    fn set(
+    pub(super) fn set(
         &mut self,
         service: &ServiceKey,
         key: &DestinationKey,
@@ -145,8 +124,7 @@ impl Director {
     }
 
     fn wanted_entry(&self, server: &VirtualServer, service: ServiceKey) -> TableEntry {
-        let drains = self.kernel.drains.range((service, FIRST)..).take_while(|((of, _), _)| *of == service);
-        let drains = drains.map(|(_, (destination, _))| *destination);
+        let drains = self.kernel.drains.destinations_of(service);
         // Later ones win: a real server over the sorry server of the same address, both over what it was.
         let sorry = server.sorry_destination(&service);
         let reals = server.reals.iter().filter_map(|real| server.destination(real, &service));
@@ -163,6 +141,7 @@ impl Director {
                 table.services.insert(*service, self.wanted_entry(server, *service));
             }
         }
+        table.services.extend(self.kernel.drains.services());
         table
     }
 
@@ -248,40 +227,7 @@ impl Director {
         self.tell_table(now, Reason::Refused { change, errno }, actions);
     }
 
-    /// After a reload: only what is not in the plan again drains on, and only in services that are still there.
-    pub(super) fn settle_drains(&mut self) {
-        let services: BTreeSet<ServiceKey> =
-            self.servers.iter().flat_map(|server| server.plan.services.iter().copied()).collect();
-        self.kernel.drains.retain(|(service, _), _| services.contains(service));
-        if self.kernel.drains.is_empty() {
-            return;
-        }
-        for server in &self.servers {
-            for service in &server.plan.services {
-                for real in &server.reals {
-                    let port = real.plan.port_behind(service);
-                    let key = DestinationKey { address: real.plan.key.address, port };
-                    self.kernel.drains.remove(&(*service, key));
-                }
-            }
-        }
-    }
-
-    pub(super) fn end_drains(&mut self, now: Instant, actions: &mut Actions) {
-        let over: Vec<_> =
-            self.kernel.drains.iter().filter(|(_, (_, until))| *until <= now).map(|(key, _)| *key).collect();
-        for (service, key) in over {
-            self.kernel.drains.remove(&(service, key));
-            self.kernel.set(&service, &key, None, actions);
-            self.tell_table(now, Reason::Drained { service, destination: key }, actions);
-        }
-    }
-
     pub(super) fn tell_table(&self, now: Instant, reason: Reason, actions: &mut Actions) {
         actions.push(Action::Tell(Event { at: now, subject: Subject::Table, reason }));
     }
 }
-
-/// The key before all others.
-const FIRST: DestinationKey =
-    DestinationKey { address: core::net::IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED), port: 0 };

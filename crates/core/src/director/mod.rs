@@ -10,10 +10,11 @@
 //!
 //! The files: the vocabulary ([`plan`], [`probe`], [`outcome`], [`input`], [`action`], [`reason`], [`report`]); one
 //! checker ([`judge`], [`phase`], `checker`); what follows from a verdict (`server`, `standing`); the kernel's table
-//! (`kernel`); `start`, `reload`, `stop`.
+//! (`kernel`, `drains`); `start`, `reload`, `stop`.
 
 pub mod action;
 mod checker;
+mod drains;
 pub mod input;
 pub mod judge;
 mod kernel;
@@ -158,6 +159,12 @@ impl Director {
             (Phase::Running, Input::Reloaded(plan)) => self.reload(now, *plan, actions),
             (Phase::Running, Input::ShutdownRequested) => self.stop(actions),
         }
+    }
+
+    /// Whether the kernel's table was listed, or found missing, and compared with what is wanted.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.phase != Phase::New
     }
 
     /// When [`Input::Tick`] is due next; `None` if only a fact can change anything.

@@ -160,7 +160,8 @@ pub struct VirtualServerPlan {
     /// `@mainstay panic_threshold`: below this share of living real servers, in percent, those that fail now stay in
     /// service; 0 never.
     pub panic_threshold: u8,
-    /// `@mainstay drain`: how long a real server that left the file serves its old connections.
+    /// `@mainstay drain`: how long a real server that left the file serves its old connections, and all of them when
+    /// the virtual server itself left it.
     pub drain: Duration,
 }
 

@@ -78,14 +78,14 @@ pub enum Reason {
     Suspended,
     /// Its address is here again.
     Resumed,
-    /// A real server that left the configuration serves its old connections for so long.
+    /// What left the configuration serves its old connections for so long.
     Draining(Duration),
-    /// The time of a real server that left the configuration is over.
+    /// The time of something that left the configuration is over.
     Drained {
-        /// Where it served.
+        /// Which service, or of which.
         service: ServiceKey,
-        /// Which.
-        destination: DestinationKey,
+        /// A real server of a service that stays; `None` for the whole service.
+        destination: Option<DestinationKey>,
     },
     /// The table was taken over as it is.
     Adopted {
@@ -140,7 +140,8 @@ impl fmt::Display for Reason {
             Self::Suspended => formatter.write_str("its address is not on this machine: not checked"),
             Self::Resumed => formatter.write_str("its address is on this machine: checked again"),
             Self::Draining(time) => write!(formatter, "drains for {} s", time.as_secs_f64()),
-            Self::Drained { service, destination } => {
+            Self::Drained { service, destination: None } => write!(formatter, "{service} has drained"),
+            Self::Drained { service, destination: Some(destination) } => {
                 write!(formatter, "{destination} of {service} has drained")
             }
             Self::Adopted { services, destinations } => {

@@ -6,10 +6,9 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::action::{Action, Actions, Event, ServerNotification, ServerObject, Subject};
+use super::action::{Action, Actions, ServerNotification, ServerObject};
 use super::judge::Judge;
 use super::plan::{CheckerKind, CheckerPlan, DirectorPlan, RealServerPlan, VirtualServerKey};
-use super::reason::Reason;
 use super::report::Memory;
 use super::server::{RealServer, VirtualServer};
 use super::{Director, Phase};
@@ -27,7 +26,8 @@ impl Director {
         let services_before: BTreeSet<ServiceKey> = self.services().collect();
         self.adopt_plan(now, plan, actions);
         let services: BTreeSet<ServiceKey> = self.services().collect();
-        for gone in services_before.difference(&services) {
+        let gone = services_before.difference(&services);
+        for gone in gone.filter(|gone| !self.kernel.drains.has_service(gone)) {
             actions.push(Action::Remember(Memory::Service(*gone, false)));
         }
         for new in services.difference(&services_before) {
@@ -102,13 +102,15 @@ impl Director {
         }
         let places: BTreeMap<VirtualServerKey, usize> =
             (0..).zip(&self.servers).map(|(place, server)| (server.plan.key.clone(), place)).collect();
+        let staying: BTreeSet<ServiceKey> = self.services().collect();
         for (key, server) in earlier {
-            match places.get(&key) {
-                Some(place) => self.drain_gone(now, *place, &server, actions),
-                None => leave(server, actions),
+            let place = places.get(&key).copied();
+            self.drain_gone(now, place, &server, &staying, actions);
+            if place.is_none() {
+                leave(server, actions);
             }
         }
-        self.settle_drains();
+        self.settle_drains(&staying);
     }
 
     /// A real server of the new plan, with its checkers; its standing comes when all are there.
@@ -225,24 +227,6 @@ impl Director {
         if server.has_quorum() != server.up {
             server.up = !server.up;
             self.tell_quorum(now, number, actions);
-        }
-    }
-
-    /// Real servers that left a virtual server drain, if so asked.
-    fn drain_gone(&mut self, now: Instant, place: usize, before: &VirtualServer, actions: &mut Actions) {
-        let Some(server) = self.servers.get(place) else { return };
-        let time = server.plan.drain;
-        if time.is_zero() {
-            return;
-        }
-        let kept: BTreeSet<DestinationKey> = server.reals.iter().map(|real| real.plan.key).collect();
-        for real in before.reals.iter().filter(|real| !kept.contains(&real.plan.key)) {
-            if self.kernel.drain(now, &server.plan.services, real, time) {
-                let (protocol, of) = (server.plan.protocol, server.plan.key.clone());
-                let object = ServerObject::RealServer { real: real.plan.key, protocol, of };
-                let (subject, reason) = (Subject::Server(object), Reason::Draining(time));
-                actions.push(Action::Tell(Event { at: now, subject, reason }));
-            }
         }
     }
 }

@@ -1,8 +1,9 @@
 //! A reload: what is the same goes on as it is.
 
-use mainstay_core::ipvs::{Change, Scheduler};
+use mainstay_core::director::{Input, VirtualServerKey};
+use mainstay_core::ipvs::{Change, Protocol, Scheduler};
 
-use crate::world::{Answer, SECOND, World, judged, judgement, one, plan, real, tcp, virtual_server};
+use crate::world::{Answer, SECOND, World, judged, judgement, one, plan, real, service, tcp, virtual_server};
 
 fn changes(world: &World) -> Vec<String> {
     world.changes.iter().map(Change::to_string).collect()
@@ -136,6 +137,80 @@ fn a_server_that_comes_back_while_it_drains_serves_on() {
     assert_eq!(world.listed(), ["10.0.0.1:80 1", "10.0.0.2:80 1", "10.0.0.3:80 1"]);
     let deleted = world.changes.iter().filter(|change| matches!(change, Change::DeleteDestination(..)));
     assert_eq!(deleted.count(), 0, "its connections were never cut");
+}
+
+#[test]
+fn a_virtual_server_that_left_drains_before_it_goes() {
+    let both = || {
+        let mut leaving = virtual_server("192.0.2.2:80", 2);
+        (leaving.drain, leaving.real_servers[0].weight) = (30 * SECOND, 5);
+        plan(vec![virtual_server("192.0.2.1:80", 1), leaving])
+    };
+    let mut world = World::new(both());
+    world.pass(SECOND);
+    world.changes.clear();
+    world.reload(one(1, |_| {}));
+    assert_eq!(
+        changes(&world),
+        [
+            "edit [10.0.0.1]:80 of [192.0.2.2]:tcp:80, weight 0",
+            "edit [10.0.0.2]:80 of [192.0.2.2]:tcp:80, weight 0"
+        ]
+    );
+    assert_eq!(world.log.last().map(String::as_str), Some("VS [192.0.2.2]:tcp:80: drains for 30 s"));
+    assert_eq!(world.memory.services.len(), 2, "a successor knows that it is ours");
+    world.reload(one(1, |_| {}));
+    world.pass(29 * SECOND);
+    assert_eq!(world.listed().len(), 3, "another reload is no end");
+    world.pass(2 * SECOND);
+    assert_eq!(world.listed(), ["10.0.0.1:80 1"]);
+    assert_eq!(world.log.last().map(String::as_str), Some("IPVS: [192.0.2.2]:tcp:80 has drained"));
+    assert_eq!(world.memory.services.len(), 1);
+}
+
+#[test]
+fn a_virtual_server_that_comes_back_while_it_drains_serves_on() {
+    let both = || {
+        let mut leaving = virtual_server("192.0.2.2:80", 2);
+        leaving.drain = 30 * SECOND;
+        plan(vec![virtual_server("192.0.2.1:80", 1), leaving])
+    };
+    let mut world = World::new(both());
+    world.reload(one(1, |_| {}));
+    world.pass(SECOND);
+    world.reload(both());
+    world.pass(60 * SECOND);
+    assert_eq!(world.listed(), ["10.0.0.1:80 1", "10.0.0.1:80 1", "10.0.0.2:80 1"]);
+    let deleted = world.changes.iter().any(|change| matches!(change, Change::DeleteService(_)));
+    assert!(!deleted, "its connections were never cut");
+}
+
+#[test]
+fn a_service_that_left_its_group_drains_and_one_that_moved_does_not() {
+    let group = |name: &str, services: &[&str]| {
+        let mut server = virtual_server("192.0.2.1:80", 1);
+        let (protocol, name) = (Protocol::Tcp, name.into());
+        server.key = VirtualServerKey::Group { name, protocol, ordinal: 0 };
+        server.services = services.iter().map(|key| service(key)).collect();
+        server.drain = 30 * SECOND;
+        server
+    };
+    let mut world = World::new(plan(vec![group("one", &["192.0.2.1:80", "192.0.2.2:80", "192.0.2.3:80"])]));
+    world.changes.clear();
+    world.reload(plan(vec![group("one", &["192.0.2.1:80"]), group("two", &["192.0.2.3:80"])]));
+    assert_eq!(changes(&world), ["edit [10.0.0.1]:80 of [192.0.2.2]:tcp:80, weight 0"]);
+    world.pass(31 * SECOND);
+    assert_eq!(changes(&world).last().map(String::as_str), Some("delete service [192.0.2.2]:tcp:80"));
+    assert_eq!(changes(&world).len(), 2);
+}
+
+#[test]
+fn the_end_does_not_wait_for_what_drains() {
+    let mut world = World::new(one(2, |server| server.drain = 30 * SECOND));
+    world.reload(plan(Vec::new()));
+    assert_eq!(world.listed(), ["10.0.0.1:80 0", "10.0.0.2:80 0"]);
+    world.tell(Input::ShutdownRequested);
+    assert_eq!(world.kernel.map(|table| table.services.len()), Some(0));
 }
 
 #[test]
