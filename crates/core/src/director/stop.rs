@@ -3,7 +3,7 @@
 use super::action::{Action, Actions, ServerNotification, ServerObject};
 use super::plan::AtStop;
 use super::{Director, Phase};
-use crate::ipvs::{Change, SyncRole};
+use crate::ipvs::{Change, ServiceKey, SyncRole};
 
 impl Director {
     /// Hands over: down-notifications where `omega` asks for them, then the table.
@@ -20,31 +20,31 @@ impl Director {
             }
         }
         if let Some(known) = self.kernel.known.take() {
-            match self.settings.at_stop {
-                AtStop::Leave => {}
-                AtStop::Flush => actions.push(Action::FlushTable),
-                // The kernel deletes a service with everything in it: nothing is gained by going one by one.
-                AtStop::RemoveOurs | AtStop::FlushOurs => {
-                    let services = known.services.into_keys();
-                    actions.extend(services.map(|key| Action::Change(Change::DeleteService(key))));
-                }
-            }
-            if self.settings.sync.is_some() && self.settings.at_stop != AtStop::Leave {
-                actions.extend([SyncRole::Master, SyncRole::Backup].map(Action::StopSync));
-            }
+            self.clear_table(known.services.into_keys(), actions);
         }
         self.phase = Phase::Finished;
         actions.push(Action::Finished);
     }
 
+    /// Takes away what is to go: these services of ours at least, and the synchronisation daemons.
+    fn clear_table(&self, ours: impl IntoIterator<Item = ServiceKey>, actions: &mut Actions) {
+        match self.settings.at_stop {
+            AtStop::Leave => return,
+            AtStop::Flush => actions.push(Action::FlushTable),
+            // The kernel deletes a service with everything in it: nothing is gained by going one by one.
+            AtStop::RemoveOurs | AtStop::FlushOurs => {
+                actions.extend(ours.into_iter().map(|key| Action::Change(Change::DeleteService(key))));
+            }
+        }
+        if self.settings.sync.is_some() {
+            actions.extend([SyncRole::Master, SyncRole::Backup].map(Action::StopSync));
+        }
+    }
+
     /// Ends before the table was listed. What a predecessor put there is deleted without having seen it.
     pub(super) fn stop_unstarted(&mut self, actions: &mut Actions) {
-        let services = self.predecessor.take().map(|resume| resume.services).unwrap_or_default();
-        match self.settings.at_stop {
-            AtStop::Leave => {}
-            AtStop::Flush | AtStop::RemoveOurs | AtStop::FlushOurs => {
-                actions.extend(services.into_iter().map(|key| Action::Change(Change::DeleteService(key))));
-            }
+        if let Some(predecessor) = self.predecessor.take() {
+            self.clear_table(predecessor.services, actions);
         }
         self.phase = Phase::Finished;
         actions.push(Action::Finished);

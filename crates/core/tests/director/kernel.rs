@@ -25,6 +25,18 @@ fn destination(address: [u8; 4], weight: u32) -> Destination {
     }
 }
 
+fn daemon() -> SyncDaemon {
+    SyncDaemon {
+        role: SyncRole::Master,
+        interface: "eth0".into(),
+        id: 51,
+        max_length: None,
+        port: None,
+        ttl: None,
+        group: None,
+    }
+}
+
 #[test]
 fn what_is_there_is_taken_over_and_what_is_foreign_is_left_alone() {
     let mut before = foreign();
@@ -157,15 +169,7 @@ fn the_end_removes_what_is_ours() {
 
 #[test]
 fn the_synchronisation_daemon_follows_its_instance() {
-    let daemon = SyncDaemon {
-        role: SyncRole::Master,
-        interface: "eth0".into(),
-        id: 51,
-        max_length: None,
-        port: None,
-        ttl: None,
-        group: None,
-    };
+    let daemon = daemon();
     let mut followed = one(1, |_| {});
     followed.settings.sync = Some(SyncPlan { daemon: daemon.clone(), instance: Some("VI_1".into()) });
     followed.settings.timeouts = Timeouts { tcp_s: 900, ..Timeouts::default() };
@@ -188,10 +192,31 @@ fn the_synchronisation_daemon_follows_its_instance() {
 
 #[test]
 fn a_director_that_ends_before_it_began_removes_what_its_predecessor_left() {
-    let before = World::new(one(1, |_| {}));
-    let (kernel, memory) = (before.kernel, before.memory);
-    let mut world = World::unstarted(one(1, |_| {}), kernel, Some(memory));
+    let table = [
+        (AtStop::RemoveOurs, 1, "stop master stop backup"),
+        (AtStop::FlushOurs, 1, "stop master stop backup"),
+        (AtStop::Flush, 0, "flush stop master stop backup"),
+        (AtStop::Leave, 2, ""),
+    ];
+    for (at_stop, left, orders) in table {
+        let before = World::with(one(1, |_| {}), Some(foreign()), None);
+        let mut ending = one(1, |_| {});
+        ending.settings.at_stop = at_stop;
+        ending.settings.sync = Some(SyncPlan { daemon: daemon(), instance: None });
+        let mut world = World::unstarted(ending, before.kernel, Some(before.memory));
+        world.tell(Input::ShutdownRequested);
+        assert!(world.finished);
+        assert_eq!(world.kernel.map(|table| table.services.len()), Some(left), "{at_stop:?}");
+        assert_eq!(world.orders.join(" "), orders, "{at_stop:?}");
+    }
+}
+
+#[test]
+fn a_director_that_ends_before_it_began_and_follows_nobody_touches_nothing() {
+    let mut ending = one(1, |_| {});
+    ending.settings.at_stop = AtStop::Flush;
+    let mut world = World::unstarted(ending, Some(foreign()), None);
     world.tell(Input::ShutdownRequested);
-    assert!(world.finished);
-    assert_eq!(world.kernel.map(|table| table.services.len()), Some(0));
+    assert_eq!(world.kernel, Some(foreign()));
+    assert!(world.orders.is_empty());
 }

@@ -23,7 +23,7 @@ impl Supervisor {
         match self.router.start(&first, now) {
             Ok(()) => {
                 tracing::debug!("router started");
-                self.left_behind = LeftBehind::State;
+                self.router_left = LeftBehind::State;
                 // What files hold counts before the first instance decides; the rest follows when it is ready.
                 self.feed_router();
             }
@@ -47,6 +47,7 @@ impl Supervisor {
         match self.director.start(&first, now) {
             Ok(()) => {
                 tracing::debug!("director started");
+                self.director_left = LeftBehind::State;
                 self.followed_master = None;
                 // What files hold counts before the first real server serves.
                 self.feed_director();

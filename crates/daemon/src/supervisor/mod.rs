@@ -84,7 +84,8 @@ struct Supervisor {
     signals: Signals,
     router: Child<FromRouter, ToRouter>,
     director: Child<FromDirector, ToDirector>,
-    left_behind: LeftBehind,
+    router_left: LeftBehind,
+    director_left: LeftBehind,
     withdrawal: Withdrawal,
     /// What the router last told, for its successor.
     resume: Option<Resume>,
@@ -209,7 +210,7 @@ impl Supervisor {
             FromRouter::ReloadApplied => self.router_reloaded(now),
             FromRouter::Finished => {
                 tracing::debug!("the router has handed over");
-                self.left_behind = LeftBehind::Nothing;
+                self.router_left = LeftBehind::Nothing;
             }
         }
     }

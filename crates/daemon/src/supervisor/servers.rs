@@ -10,6 +10,7 @@ use super::Supervisor;
 use super::dump::{self, Wanted};
 use super::fifos::About;
 use super::notify::{self, Change};
+use super::stop::LeftBehind;
 use crate::frames::{FromDirector, ToDirector};
 
 impl Supervisor {
@@ -34,6 +35,7 @@ impl Supervisor {
             FromDirector::Finished => {
                 tracing::debug!("the director has handed over");
                 self.memory = None;
+                self.director_left = LeftBehind::Nothing;
             }
         }
     }

@@ -49,7 +49,7 @@ pub enum Phase {
     },
 }
 
-/// What a router that is not running any more may have left in the kernel.
+/// What a child that is not running any more may have left in the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeftBehind {
     /// It handed over, or none was ever started.
@@ -107,8 +107,23 @@ impl Supervisor {
     fn clean_up_after_router(&mut self, now: Instant) {
         tracing::warn!("the last router has not handed over: another one does it");
         self.start_router(now);
-        self.left_behind = LeftBehind::GivenUp;
+        self.router_left = LeftBehind::GivenUp;
         self.router.must_end_by(self.hand_over_end(now));
+    }
+
+    /// The director died and has not handed over: its virtual servers are still in the kernel. As for the router.
+    fn clean_up_after_director(&mut self, now: Instant) {
+        tracing::warn!("the last director has not handed over: another one does it");
+        self.start_director(now);
+        self.director_left = LeftBehind::GivenUp;
+        self.director.send(&ToDirector::Shutdown);
+        self.director.must_end_by(self.hand_over_end(now));
+    }
+
+    /// Whether there is a director's work to be done in its place.
+    fn director_left_state(&self) -> bool {
+        let has_services = self.memory.as_ref().is_some_and(|memory| !memory.services.is_empty());
+        !self.director.is_running() && has_services && self.director_left == LeftBehind::State
     }
 
     /// Goes on to the next phase where this one is over; the exit status after the last.
@@ -119,13 +134,23 @@ impl Supervisor {
                 self.start_children(now);
                 self.reload_again(now);
             }
-            Phase::Stopping if !self.router.is_running() && self.left_behind == LeftBehind::State => {
+            Phase::Stopping if !self.router.is_running() && self.router_left == LeftBehind::State => {
                 self.clean_up_after_router(now);
+                return self.advance_phase(now);
+            }
+            Phase::Stopping if self.director_left_state() => {
+                self.clean_up_after_director(now);
+                return self.advance_phase(now);
             }
             Phase::Stopping if !self.router.is_running() && !self.director.is_running() => {
-                if self.left_behind == LeftBehind::GivenUp {
-                    self.left_behind = LeftBehind::Nothing;
+                if self.router_left == LeftBehind::GivenUp {
+                    self.router_left = LeftBehind::Nothing;
                     self.clean_up_alone();
+                }
+                if self.director_left == LeftBehind::GivenUp {
+                    tracing::error!(
+                        "no director could hand over: IPVS may still have virtual servers of ours"
+                    );
                 }
                 self.phase = Phase::Notifying { until: now + LAST_SCRIPTS };
                 self.scripts.hurry(now + IN_THE_WAY);
