@@ -20,6 +20,17 @@ use crate::frames::{FromDirector, ToDirector};
 /// Facts taken in before deadlines are looked at again.
 const AT_ONCE: usize = 1024;
 
+/// On the way to saying that everything is as configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Readiness {
+    /// The kernel's table was not compared.
+    Listing,
+    /// What the comparison came to is being done.
+    Settling,
+    /// The supervisor knows.
+    Told,
+}
+
 /// The process at work.
 pub struct EventLoop {
     director: Director,
@@ -34,6 +45,7 @@ pub struct EventLoop {
     last_run: u64,
     /// There never was a virtual server: the kernel's table is not looked at.
     idle: bool,
+    readiness: Readiness,
     finished: bool,
 }
 
@@ -65,6 +77,7 @@ impl EventLoop {
             runs: BTreeMap::new(),
             last_run: 0,
             idle,
+            readiness: Readiness::Listing,
             finished: false,
         };
         this.watch(wanted);
@@ -79,7 +92,6 @@ impl EventLoop {
         let mut actions = Vec::new();
         self.director.begin(&mut actions);
         self.perform(actions);
-        self.link.send(&FromDirector::Ready);
         // More may have come with the first word.
         self.hear()?;
         let (mut facts, mut watched) = (Vec::new(), Vec::new());
@@ -103,6 +115,10 @@ impl EventLoop {
                         self.addresses = None;
                     }
                 }
+                () = self.table.settled(), if self.readiness == Readiness::Settling => {
+                    self.readiness = Readiness::Told;
+                    self.link.send(&FromDirector::Ready);
+                }
                 () = tokio::time::sleep(wait) => {}
             }
             // What has arrived counts before any deadline.
@@ -115,6 +131,10 @@ impl EventLoop {
             self.feed_all(&mut facts);
             if self.wait().is_zero() {
                 self.feed(Input::Tick);
+            }
+            if self.readiness == Readiness::Listing && self.director.has_begun() {
+                self.readiness = Readiness::Settling;
+                self.table.order(vec![Order::Settle]);
             }
         }
         self.table.finish().await;

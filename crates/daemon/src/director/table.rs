@@ -3,12 +3,15 @@
 //! The kernel answers each batch when it has time. The loop does not wait for it; what was refused comes back as a
 //! fact.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use mainstay_core::director::Input;
 use mainstay_core::ipvs::{Change, SyncDaemon, SyncRole, Timeouts};
+use mainstay_system::Result;
 use mainstay_system::ipvs::{Balancer, Kernel, Memory};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::frames::Ipvs;
@@ -28,12 +31,15 @@ pub enum Order {
     StartSync(SyncDaemon),
     /// Stop one.
     StopSync(SyncRole),
+    /// Say that everything before this is done: [`TableLane::settled`].
+    Settle,
 }
 
 /// The thread.
 #[derive(Debug)]
 pub struct TableLane {
     orders: Sender<Vec<Order>>,
+    settled: Arc<Notify>,
     thread: JoinHandle<()>,
 }
 
@@ -44,10 +50,12 @@ impl TableLane {
     /// When there is no thread to be had.
     pub fn start(ipvs: Ipvs, facts: UnboundedSender<Input>) -> std::io::Result<Self> {
         let (orders, received) = channel();
+        let settled = Arc::new(Notify::new());
+        let told = Arc::clone(&settled);
         let thread = std::thread::Builder::new().name("ipvs".into()).spawn(move || {
-            Lane { ipvs, balancer: None, facts }.work(&received);
+            Lane { ipvs, balancer: None, facts, settled: told }.work(&received);
         })?;
-        Ok(Self { orders, thread })
+        Ok(Self { orders, settled, thread })
     }
 
     /// Queues orders.
@@ -58,7 +66,12 @@ impl TableLane {
         }
     }
 
-    /// Waits until everything that was ordered is done.
+    /// Waits until the lane has come to an [`Order::Settle`]. Dropping the future loses nothing.
+    pub async fn settled(&self) {
+        self.settled.notified().await;
+    }
+
+    /// Waits until everything that was ordered is done, and ends the lane.
     pub async fn finish(self) {
         drop(self.orders);
         let ended = tokio::task::spawn_blocking(move || self.thread.join()).await;
@@ -73,6 +86,7 @@ struct Lane {
     /// `None` before it was needed, and while there is none to be had.
     balancer: Option<Box<dyn Balancer>>,
     facts: UnboundedSender<Input>,
+    settled: Arc<Notify>,
 }
 
 impl Lane {
@@ -92,29 +106,33 @@ impl Lane {
     }
 
     fn perform(&mut self, order: Order) {
-        if order == Order::List {
-            let fact = self.list();
-            let _ = self.facts.send(fact);
-            return;
+        match order {
+            Order::List => {
+                let fact = self.list();
+                let _ = self.facts.send(fact);
+            }
+            Order::Change(change) => self.change(vec![change]),
+            Order::Flush => self.command(|balancer| balancer.flush()),
+            Order::SetTimeouts(timeouts) => self.command(|balancer| balancer.set_timeouts(&timeouts)),
+            Order::StartSync(daemon) => self.command(|balancer| balancer.start_daemon(&daemon)),
+            Order::StopSync(role) => self.command(|balancer| balancer.stop_daemon(role)),
+            Order::Settle => self.settled.notify_one(),
         }
-        let balancer = match self.found() {
-            Ok(balancer) => balancer,
-            Err(words) => return tracing::error!("{words}"),
-        };
-        let done = match &order {
-            Order::Flush => balancer.flush(),
-            Order::SetTimeouts(timeouts) => balancer.set_timeouts(timeouts),
-            Order::StartSync(daemon) => balancer.start_daemon(daemon),
-            Order::StopSync(role) => balancer.stop_daemon(*role),
-            Order::List | Order::Change(_) => Ok(()),
-        };
-        if let Err(error) = done {
-            tracing::error!("{error}");
+    }
+
+    fn command(&mut self, command: impl FnOnce(&mut dyn Balancer) -> Result<()>) {
+        match self.found() {
+            Ok(balancer) => {
+                if let Err(error) = command(balancer) {
+                    tracing::error!("{error}");
+                }
+            }
+            Err(words) => tracing::error!("{words}"),
         }
     }
 
     /// The balancer; it is looked for again each time while there is none.
-    fn found(&mut self) -> Result<&mut dyn Balancer, Box<str>> {
+    fn found(&mut self) -> std::result::Result<&mut dyn Balancer, Box<str>> {
         match (&mut self.balancer, self.ipvs) {
             (Some(balancer), _) => Ok(balancer.as_mut()),
             (None, Ipvs::None) => Err("told not to use it (--ipvs none)".into()),

@@ -92,6 +92,32 @@ fn the_end_leaves_nothing_and_tells_with_omega() -> Result<()> {
 }
 
 #[test]
+fn startup_is_complete_when_the_table_is_made() -> Result<()> {
+    let stage = Stage::new("director-ready")?;
+    let daemon = stage.start(&stage.configuration("", ""))?;
+    let log = daemon.log();
+    let at = |text: &str| log.find(text).with_context(|| format!("{text} in\n{log}"));
+    ensure!(at(&format!("add [{TWO}]:80"))? < at("Startup complete")?, "{log}");
+    Ok(())
+}
+
+#[test]
+fn what_a_director_leaves_that_dies_at_the_end_is_removed_all_the_same() -> Result<()> {
+    let stage = Stage::new("director-last")?;
+    let (_one, _two) = (stage.web(0)?, stage.web(1)?);
+    let mut daemon = stage.start(&stage.configuration("", ""))?;
+    let director = Pid::from_raw(stage.director().context("a director")?);
+    kill(director, Signal::SIGSTOP)?;
+    daemon.signal(Signal::SIGTERM);
+    stage.logged(&daemon, "Stopping")?;
+    kill(director, Signal::SIGKILL)?;
+    let status = daemon.wait(LIMIT).with_context(|| daemon.log())?;
+    ensure!(status.success(), "{status}");
+    ensure!(daemon.log().contains("delete service [192.0.2.100]:tcp:80"), "{}", daemon.log());
+    Ok(())
+}
+
+#[test]
 fn people_can_see_who_serves_and_why_not() -> Result<()> {
     let stage = Stage::new("director-data")?;
     let _one = stage.web(0)?;
