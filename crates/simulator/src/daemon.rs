@@ -4,7 +4,6 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use mainstay_core::router::plan::InstancePlan;
 use mainstay_core::router::{Action, Input, State};
 use mainstay_core::time::Instant;
 
@@ -148,7 +147,7 @@ impl World {
             _ => None,
         };
         let before = self.states_of(id);
-        let mut actions = Vec::new();
+        let mut actions = std::mem::take(&mut self.orders);
         let node = &mut self.nodes[id];
         let local = node.clock.read(self.now);
         let input = Node::input(&node.kernel, fact);
@@ -236,7 +235,7 @@ impl World {
             if node.deadline.is_none_or(|deadline| deadline > local) {
                 return;
             }
-            let mut actions = Vec::new();
+            let mut actions = std::mem::take(&mut self.orders);
             let before = brain.states();
             brain.step(local, Input::Tick, &mut actions);
             self.perform(id, actions);
@@ -379,30 +378,29 @@ impl World {
             let what = format!("{} takes part without a carrier or an address", name(id));
             self.judge.violate(self.now, "fault", what);
         }
-        let masters = || {
-            let states = node.plan.instances.iter().zip(router.states());
-            let is_master = |(plan, (_, state, _)): &(&InstancePlan, (&str, State, u8))| {
-                *state == State::Master && !self.holds_back(id, plan)
-            };
-            states.filter(is_master).map(|(plan, _)| plan)
-        };
-        let expected = || masters().flat_map(|plan| &plan.addresses).map(|address| address.address);
-        let always = |plan: &&InstancePlan| plan.lease.is_some_and(|lease| !lease.only_if_peer_seen);
-        let unarmed = |plan: &InstancePlan| {
-            plan.addresses.iter().any(|address| !node.kernel.gates.are_armed(address.address))
-        };
-        let open_for_ever = !node.gates_refused && masters().filter(always).any(unarmed);
-        let has = node.kernel.virtual_addresses().count();
-        // A master may lack what the kernel refused, until it tries again, but not all it has.
-        let lacking = |address: &IpAddr| !node.kernel.has(*address);
-        let refused = expected().filter(lacking).filter(|address| node.kernel.has_refused(*address)).count();
-        let holds_something =
-            masters().all(|plan| plan.addresses.iter().any(|address| !lacking(&address.address)));
-        let complete = expected().all(|address| !lacking(&address) || node.kernel.has_refused(address));
-        if has + refused != expected().count() || !complete || !holds_something {
-            let has: Vec<IpAddr> = node.kernel.virtual_addresses().collect();
-            let expected: Vec<IpAddr> = expected().collect();
-            let what = format!("{} holds {has:?} and is master of {expected:?}", name(id));
+        let kernel = &node.kernel;
+        let (mut present, mut in_order, mut open_for_ever) = (0, true, false);
+        for (index, (plan, (_, state, _))) in node.plan.instances.iter().zip(router.states()).enumerate() {
+            if state != State::Master {
+                continue;
+            }
+            let here = plan.addresses.iter().filter(|address| kernel.has(address.address)).count();
+            if here == 0 && self.holds_back(id, index) {
+                continue;
+            }
+            present += here;
+            // A master may lack what the kernel refused, until it tries again, but not all it has.
+            let accounted = |address: IpAddr| kernel.has(address) || kernel.has_refused(address);
+            in_order &= here == plan.addresses.len()
+                || (here > 0 && plan.addresses.iter().all(|address| accounted(address.address)));
+            open_for_ever |= plan.lease.is_some_and(|lease| !lease.only_if_peer_seen)
+                && !node.gates_refused
+                && plan.addresses.iter().any(|address| !kernel.gates.are_armed(address.address));
+        }
+        if !in_order || kernel.virtual_addresses().len() != present {
+            let has: Vec<IpAddr> = kernel.virtual_addresses().collect();
+            let states: Vec<State> = router.states().map(|(_, state, _)| state).collect();
+            let what = format!("{} holds {has:?}, and its routers are {states:?}", name(id));
             self.judge.violate(self.now, "S5", what);
         }
         if open_for_ever {
@@ -412,14 +410,13 @@ impl World {
     }
 
     /// A master that has just preempted a living one may wait a moment before it takes the addresses: it has none.
-    fn holds_back(&self, id: NodeId, plan: &InstancePlan) -> bool {
+    fn holds_back(&self, id: NodeId, router: usize) -> bool {
         let node = &self.nodes[id];
-        let router = node.plan.instances.iter().position(|known| known.name == plan.name);
-        let since = router.and_then(|router| self.judge.pace.master_since(id, router));
+        let plan = &node.plan.instances[router];
+        let since = self.judge.pace.master_since(id, router);
         let local = node.clock.read(self.now);
         let most = HOLD_BACK.min(plan.advert_interval / 4) + Duration::from_millis(1) + node.loop_delay;
-        let has_one = plan.addresses.iter().any(|address| node.kernel.has(address.address));
-        plan.lease.is_some() && !has_one && since.is_some_and(|since| local.saturating_since(since) <= most)
+        plan.lease.is_some() && since.is_some_and(|since| local.saturating_since(since) <= most)
     }
 
     pub(crate) fn trace_action(&mut self, id: NodeId, action: &Action) {

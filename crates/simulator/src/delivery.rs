@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::fault::{Cause, NodeId};
+use crate::fault::Cause;
 use crate::frame::{Arp, Body, Frame, Station, To, mac_of};
 use crate::node::{Fact, RING};
 use crate::world::{Event, World};
@@ -19,10 +19,9 @@ impl World {
         {
             return;
         }
-        let (deliveries, lost) = self.network.carry(self.now, from, frame, &mut self.random);
-        for delivery in deliveries {
-            self.queue.push(self.now + delivery.after, Event::Arrive(delivery.to, delivery.frame));
-        }
+        let lost = self.network.carry(self.now, from, frame, &mut self.random, |to, after, frame| {
+            self.queue.push(self.now + after, Event::Arrive(to, frame));
+        });
         if lost > 0 && matches!(frame.body, Body::Vrrp(_)) {
             self.judge.excuse_for_a_while(self.now, Cause::Loss);
         }
@@ -75,33 +74,25 @@ impl World {
                     self.send(station, &Frame { source: mac, to, body: Body::Arp(answer) });
                 }
             }
-            Body::Probe { from, to, number } => {
+            Body::Probe { from, to, router } => {
                 if node.holds(self.now, to) {
-                    self.probe_reached(from - self.nodes.len(), to, number, station);
+                    let host = from - self.nodes.len();
+                    self.reached[host * self.scenario.routers + router] = Some(station);
                 }
             }
         }
-    }
-
-    fn probe_reached(&mut self, host: usize, to: IpAddr, number: u64, node: NodeId) {
-        let routers = 0..self.scenario.routers;
-        let Some(router) = routers.into_iter().find(|router| self.scenario.virtual_address(*router, 0) == to)
-        else {
-            return;
-        };
-        let _ = self.reached.insert((host, router), (number, node));
     }
 
     /// A host looks what became of its last probes, and sends the next.
     pub(crate) fn probe(&mut self, host: usize) {
         for router in 0..self.scenario.routers {
             let address = self.scenario.virtual_address(router, 0);
-            let reached = self.reached.remove(&(host, router)).map(|(_, node)| node);
+            let reached = self.reached[host * self.scenario.routers + router].take();
             self.judge.probed(self.now, host, address, reached);
-            let (number, frames) = self.hosts[host].probe(self.now, address);
+            let (number, frames) = self.hosts[host].probe(self.now, router, address);
             self.trace.mix(number);
             let station = self.nodes.len() + host;
-            for frame in &frames {
+            for frame in frames.iter().flatten() {
                 self.send(station, frame);
             }
         }

@@ -14,8 +14,9 @@ use crate::world::{Event, World};
 
 impl World {
     /// Performs what a step ordered.
-    pub(crate) fn perform(&mut self, id: NodeId, actions: Actions) {
+    pub(crate) fn perform(&mut self, id: NodeId, mut actions: Actions) {
         if actions.is_empty() {
+            self.orders = actions;
             return;
         }
         let virtual_of = |address: &IpAddr, name: &str| {
@@ -34,12 +35,11 @@ impl World {
         // A slow process gets round to sending late, but sends all of one turn together.
         let most = self.nodes[id].loop_delay / 4;
         let late = if most.is_zero() { most } else { self.random.between(Duration::ZERO, most) };
-        for action in actions {
+        for action in actions.drain(..) {
             self.trace_action(id, &action);
             match action {
                 Action::SendAdvert(advert) => {
-                    let plans = &self.nodes[id].plan.instances;
-                    if let Some(router) = plans.iter().position(|plan| *plan.name == *advert.instance) {
+                    if let Some(router) = self.nodes[id].router_of(&advert) {
                         let local = self.nodes[id].clock.read(self.now);
                         self.judge.pace.advertised(id, router, local);
                     }
@@ -84,6 +84,7 @@ impl World {
                 | Action::Finished => self.nodes[id].effects.push_back(action),
             }
         }
+        self.orders = actions;
         self.nodes[id].listens = true;
         self.go_on_with_effects(id);
     }
@@ -202,8 +203,7 @@ impl World {
             node.kernel.gates.advert_leaves(local, advert.destination, vrid, priority);
             self.note_holders(id);
         }
-        let plans = &self.nodes[id].plan.instances;
-        if let Some(router) = plans.iter().position(|plan| *plan.name == *advert.instance) {
+        if let Some(router) = self.nodes[id].router_of(&advert) {
             self.judge.pace.advert_left(id, router, ordered);
         }
         let to = self.destination(advert.destination);

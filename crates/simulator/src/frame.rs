@@ -56,8 +56,8 @@ pub enum Body {
         from: Station,
         /// The virtual address.
         to: IpAddr,
-        /// Which of the host's probes.
-        number: u64,
+        /// The router it belongs to: for the judge, not for the receiver.
+        router: usize,
     },
 }
 

@@ -1,6 +1,5 @@
 //! A host on the LAN with an ARP cache as Linux has it: whoever it believes in gets the traffic.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -21,7 +20,8 @@ pub struct Host {
     address: IpAddr,
     /// Gratuitous ARP overrides the locktime (Linux since 4.14); older kernels and appliances wait.
     believes_announcements: bool,
-    cache: BTreeMap<IpAddr, Neighbour>,
+    /// A few entries: to look through them costs less than to search.
+    cache: Vec<(IpAddr, Neighbour)>,
     probes: u64,
 }
 
@@ -37,12 +37,12 @@ impl Host {
     /// A host with an empty cache.
     #[must_use]
     pub const fn new(station: Station, address: IpAddr, believes_announcements: bool) -> Self {
-        Self { station, address, believes_announcements, cache: BTreeMap::new(), probes: 0 }
+        Self { station, address, believes_announcements, cache: Vec::new(), probes: 0 }
     }
 
     /// Sends a packet to a virtual address: a question first if it does not know where that is.
-    /// Returns the number of the probe and what leaves.
-    pub fn probe(&mut self, now: Moment, to: IpAddr) -> (u64, Vec<Frame>) {
+    /// Returns the number of the probe and what leaves: the packet, and a question.
+    pub fn probe(&mut self, now: Moment, router: usize, to: IpAddr) -> (u64, [Option<Frame>; 2]) {
         self.probes += 1;
         let number = self.probes;
         let mac = mac_of(self.station);
@@ -50,27 +50,31 @@ impl Host {
             let arp = Arp { request: true, mac, sender: self.address, target: to };
             Frame { source: mac, to: to_mac, body: Body::Arp(arp) }
         };
-        let Some(known) = self.cache.get_mut(&to) else { return (number, vec![question(To::Everybody)]) };
-        let probe = Body::Probe { from: self.station, to, number };
-        let mut frames = vec![Frame { source: mac, to: To::One(known.mac), body: probe }];
-        if now.since(known.confirmed) >= REACHABLE {
-            if known.questions >= QUESTIONS {
-                let _ = self.cache.remove(&to);
-                return (number, vec![question(To::Everybody)]);
-            }
-            known.questions += 1;
-            frames.push(question(To::One(known.mac)));
+        let Some(at) = self.cache.iter().position(|(known, _)| *known == to) else {
+            return (number, [None, Some(question(To::Everybody))]);
+        };
+        let known = &mut self.cache[at].1;
+        let probe = Body::Probe { from: self.station, to, router };
+        let packet = Frame { source: mac, to: To::One(known.mac), body: probe };
+        if now.since(known.confirmed) < REACHABLE {
+            return (number, [Some(packet), None]);
         }
-        (number, frames)
+        if known.questions >= QUESTIONS {
+            let _ = self.cache.swap_remove(at);
+            return (number, [None, Some(question(To::Everybody))]);
+        }
+        known.questions += 1;
+        let question = question(To::One(known.mac));
+        (number, [Some(packet), Some(question)])
     }
 
     /// Takes in an ARP packet.
     pub fn hear(&mut self, now: Moment, arp: &Arp) {
         let answer_to_me = !arp.request && arp.target == self.address;
-        match self.cache.get_mut(&arp.sender) {
+        match self.cache.iter_mut().find(|(known, _)| *known == arp.sender).map(|(_, known)| known) {
             None if answer_to_me => {
                 let fresh = Neighbour { mac: arp.mac, updated: now, confirmed: now, questions: 0 };
-                let _ = self.cache.insert(arp.sender, fresh);
+                self.cache.push((arp.sender, fresh));
             }
             // An announcement alone makes no entry (`arp_accept` is off).
             None => {}
@@ -94,7 +98,7 @@ impl Host {
     /// The hardware address it would send to.
     #[must_use]
     pub fn believes(&self, address: IpAddr) -> Option<Mac> {
-        self.cache.get(&address).map(|known| known.mac)
+        self.cache.iter().find(|(known, _)| *known == address).map(|(_, known)| known.mac)
     }
 }
 
@@ -114,7 +118,7 @@ mod tests {
 
     fn host_that_knows(station: Station, believes_announcements: bool) -> Host {
         let mut host = Host::new(9, IpAddr::from([10, 0, 0, 99]), believes_announcements);
-        let _ = host.probe(at(0), VIP);
+        let _ = host.probe(at(0), 0, VIP);
         let answer = Arp { request: false, mac: mac_of(station), sender: VIP, target: host.address };
         host.hear(at(0), &answer);
         host
@@ -140,7 +144,7 @@ mod tests {
     fn a_neighbour_that_does_not_answer_is_forgotten() {
         let mut host = host_that_knows(0, true);
         for probe in 0..4 {
-            let _ = host.probe(at(31_000 + probe * 1000), VIP);
+            let _ = host.probe(at(31_000 + probe * 1000), 0, VIP);
         }
         assert_eq!(host.believes(VIP), None);
     }

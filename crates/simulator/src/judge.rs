@@ -486,8 +486,10 @@ impl Judge {
             };
             actions.iter().filter(same).count()
         };
-        let repeated =
-            actions.iter().any(|action| matches!(action, Action::SendAdvert(advert) if adverts(advert) > 2));
+        let repeated = actions.len() > 2
+            && actions
+                .iter()
+                .any(|action| matches!(action, Action::SendAdvert(advert) if adverts(advert) > 2));
         if repeated {
             self.violate(now, "pace", format!("{} sends one advert again and again in one step", name(node)));
         }

@@ -21,7 +21,8 @@ pub struct Kernel {
     pub mac: Mac,
     /// Addresses on the link; the first of the list is the node's own.
     addresses: Vec<IpAddr>,
-    virtual_addresses: BTreeSet<IpAddr>,
+    /// Sorted. A few: to look through them costs less than to search.
+    virtual_addresses: Vec<IpAddr>,
     /// What it refused to add and nobody has added or removed since.
     refused: BTreeSet<IpAddr>,
     /// The VIP lease.
@@ -45,7 +46,7 @@ impl Kernel {
         Self {
             mac,
             addresses,
-            virtual_addresses: BTreeSet::new(),
+            virtual_addresses: Vec::new(),
             refused: BTreeSet::new(),
             gates: Gates::new(),
             refuses_gates: false,
@@ -66,7 +67,11 @@ impl Kernel {
             return Err(1);
         }
         self.refused.remove(&address);
-        Ok(self.virtual_addresses.insert(address))
+        let place = self.virtual_addresses.binary_search(&address);
+        if let Err(place) = place {
+            self.virtual_addresses.insert(place, address);
+        }
+        Ok(place.is_err())
     }
 
     /// Whether it refused to add this address, and that is how things stand.
@@ -78,7 +83,8 @@ impl Kernel {
     /// Removes a virtual address; false if it was not there.
     pub fn remove(&mut self, address: IpAddr) -> bool {
         self.refused.remove(&address);
-        self.virtual_addresses.remove(&address)
+        let place = self.virtual_addresses.iter().position(|known| *known == address);
+        place.map(|place| self.virtual_addresses.remove(place)).is_some()
     }
 
     /// Takes away the node's own addresses; they come back with [`Kernel::regain`].
@@ -112,7 +118,7 @@ impl Kernel {
     }
 
     /// The virtual addresses it has.
-    pub fn virtual_addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+    pub fn virtual_addresses(&self) -> impl ExactSizeIterator<Item = IpAddr> + '_ {
         self.virtual_addresses.iter().copied()
     }
 

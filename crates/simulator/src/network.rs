@@ -46,23 +46,10 @@ pub struct Network {
     nodes: usize,
     /// Where each station's hardware address was seen last.
     learned: Vec<Option<(Station, Moment)>>,
-    /// What [`Network::carry`] hands out.
-    deliveries: Vec<Delivery>,
     /// How many reasons there are for nothing to pass from one station to another.
     cut: Vec<u8>,
     /// The same for multicast.
     multicast_cut: Vec<u8>,
-}
-
-/// A frame on its way to one station.
-#[derive(Debug)]
-pub struct Delivery {
-    /// To whom.
-    pub to: Station,
-    /// How long it takes.
-    pub after: Duration,
-    /// The frame, perhaps damaged.
-    pub frame: Frame,
 }
 
 impl Network {
@@ -75,7 +62,6 @@ impl Network {
             stations,
             nodes,
             learned: vec![None; stations],
-            deliveries: Vec::new(),
             cut: vec![0; pairs],
             multicast_cut: vec![0; pairs],
         }
@@ -91,15 +77,16 @@ impl Network {
         count(&mut self.multicast_cut[from * self.stations + to], more);
     }
 
-    /// Carries a frame; returns who receives it when, and to how many it was lost. A VRRP message goes to nodes only:
-    /// a host does not look at it.
+    /// Carries a frame: tells `deliver` who receives it, how much later, and what arrives, perhaps damaged. Returns to how
+    /// many it was lost. A VRRP message goes to nodes only: a host does not look at it.
     pub fn carry(
         &mut self,
         now: Moment,
         from: Station,
         frame: &Frame,
         random: &mut Random,
-    ) -> (impl Iterator<Item = Delivery>, u32) {
+        mut deliver: impl FnMut(Station, Duration, Frame),
+    ) -> u32 {
         self.learned[station_of(frame.source)] = Some((from, now));
         let outlet = match frame.to {
             To::One(mac) => self.learned[station_of(mac)].filter(|(_, seen)| now.since(*seen) < AGEING),
@@ -130,10 +117,10 @@ impl Network {
                     vrrp.damaged = true;
                     lost += 1;
                 }
-                self.deliveries.push(Delivery { to, after, frame });
+                deliver(to, after, frame);
             }
         }
-        (self.deliveries.drain(..), lost)
+        lost
     }
 }
 
@@ -165,8 +152,9 @@ mod tests {
     fn receivers(network: &mut Network, now: Moment, from: Station, to: To) -> Vec<Station> {
         let mut random = Random::new(1);
         let frame = frame(from, to);
-        let (deliveries, _) = network.carry(now, from, &frame, &mut random);
-        deliveries.map(|delivery| delivery.to).collect()
+        let mut receivers = Vec::new();
+        let _ = network.carry(now, from, &frame, &mut random, |to, _, _| receivers.push(to));
+        receivers
     }
 
     #[test]

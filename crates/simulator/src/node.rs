@@ -260,6 +260,13 @@ impl Node {
             })
     }
 
+    /// Which of its routers an advert is of, by the id in it: that is faster to compare than the names.
+    #[must_use]
+    pub fn router_of(&self, advert: &Advert) -> Option<usize> {
+        let vrid = advert.payload.get(1)?;
+        self.plan.instances.iter().position(|plan| plan.vrid.get() == *vrid)
+    }
+
     /// Whether nothing is on its way between its process and its kernel.
     #[must_use]
     pub fn is_settled(&self) -> bool {

@@ -1,8 +1,7 @@
-//! What is going to happen, in order: a heap of small keys, and the events beside it. The keys are what the heap moves
-//! about, millions of times a second; the events are ten times their size and stay where they are.
-
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+//! What is going to happen, in order: a sorted list of small keys, the next one last, and the events beside it. Of most
+//! events some ten or twenty wait, and what is put in mostly happens before nearly all of them: then it is put at the end
+//! of the list, or close to it, which no heap does as fast. The keys are what moves about, millions of times a second; the
+//! events are six times their size and stay where they are.
 
 use crate::moment::Moment;
 
@@ -12,7 +11,8 @@ const PLACE: u32 = 24;
 /// Things in the order of their time; at one time, in the order they were put in.
 #[derive(Debug)]
 pub struct Queue<T> {
-    heap: BinaryHeap<Reverse<u128>>,
+    /// Descending; time, then order, then place.
+    keys: Vec<u128>,
     things: Vec<Option<T>>,
     free: Vec<u32>,
     sequence: u64,
@@ -22,7 +22,7 @@ impl<T> Queue<T> {
     /// Nothing is going to happen.
     #[must_use]
     pub const fn new() -> Self {
-        Self { heap: BinaryHeap::new(), things: Vec::new(), free: Vec::new(), sequence: 0 }
+        Self { keys: Vec::new(), things: Vec::new(), free: Vec::new(), sequence: 0 }
     }
 
     /// Something happens at a moment, after everything that is in the queue for that moment.
@@ -35,17 +35,23 @@ impl<T> Queue<T> {
         self.things[place as usize] = Some(thing);
         self.sequence += 1;
         let key = u128::from(at.0) << 64 | u128::from(self.sequence << PLACE | u64::from(place));
-        self.heap.push(Reverse(key));
+        let is_next = self.keys.last().is_none_or(|next| key < *next);
+        if is_next {
+            self.keys.push(key);
+        } else {
+            let at = self.keys.partition_point(|known| *known > key);
+            self.keys.insert(at, key);
+        }
     }
 
     /// The next thing, if it happens no later than `end`.
     pub fn pop_until(&mut self, end: Moment) -> Option<(Moment, T)> {
-        let Reverse(key) = *self.heap.peek()?;
+        let key = *self.keys.last()?;
         let at = Moment((key >> 64) as u64);
         if at > end {
             return None;
         }
-        let _ = self.heap.pop();
+        let _ = self.keys.pop();
         let place = key as u32 & ((1 << PLACE) - 1);
         self.free.push(place);
         self.things[place as usize].take().map(|thing| (at, thing))

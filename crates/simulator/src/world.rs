@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use mainstay_core::router::Advert;
+use mainstay_core::router::{Actions, Advert};
 use mainstay_core::time::Instant;
 
 use crate::fault::{Fault, NodeId};
@@ -36,8 +36,10 @@ pub struct World {
     /// The nodes.
     pub nodes: Vec<Node>,
     pub(crate) hosts: Vec<Host>,
-    /// Who was reached by the last probe of (host, router).
-    pub(crate) reached: BTreeMap<(usize, usize), (u64, NodeId)>,
+    /// Who was reached by the last probe of each host to each router, host by host.
+    pub(crate) reached: Vec<Option<NodeId>>,
+    /// Room for the orders of a step, kept because making it costs time.
+    pub(crate) orders: Actions,
     /// Watches the rules.
     pub judge: Judge,
     /// What is told.
@@ -108,7 +110,8 @@ impl World {
             network: Network::new(scenario.nodes.len(), stations, scenario.weather),
             nodes,
             hosts,
-            reached: BTreeMap::new(),
+            reached: vec![None; scenario.hosts * scenario.routers],
+            orders: Actions::new(),
             judge: Judge::new(&scenario),
             trace: Trace::new(mode),
             events: 0,
