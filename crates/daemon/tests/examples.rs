@@ -21,7 +21,7 @@ fn check_has_nothing_to_say_about_any_example() -> Result<()> {
     // A checkout may lie where only its owner can read; the scripts of the examples are run by `nobody`.
     let copy = lab.folder().join("etc");
     let examples = copy_folders(Path::new(EXAMPLES), &copy)?;
-    assert!(examples.len() >= 5, "only {} examples", examples.len());
+    assert!(examples.len() >= 7, "only {} examples", examples.len());
 
     for example in examples {
         for id in ids(&fs::read_to_string(&example)?) {
@@ -29,8 +29,12 @@ fn check_has_nothing_to_say_about_any_example() -> Result<()> {
             command.args(["check", "--strict", "--config-id", &id]).arg(&example);
             let output = node.namespace().run(|| command.output())?.context("start mainstay check")?;
             let said = String::from_utf8_lossy(&output.stdout);
-            assert!(output.status.success(), "{} as {id}: {}\n{said}", example.display(), output.status);
-            assert_eq!(said.trim(), "nothing to complain about", "{} as {id}", example.display());
+            // That this machine's kernel cannot balance says nothing about the file.
+            let complaint = |line: &str| line.starts_with("warning[") || line.starts_with("error[");
+            let complaints: Vec<&str> = said.lines().filter(|line| complaint(line)).collect();
+            let of_machine = complaints.len() == 1 && complaints[0].starts_with("warning[no-ipvs]");
+            let content = output.status.success() && said.trim() == "nothing to complain about";
+            assert!(content || of_machine, "{} as {id}: {}\n{said}", example.display(), output.status);
         }
     }
     Ok(())
