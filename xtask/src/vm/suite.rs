@@ -1,6 +1,7 @@
-//! Tests that need the guest's kernel: the integration tests named `vm` of any package, all in one boot.
+//! Tests that need the guest's kernel: the integration tests named `vm` of any package, and unit tests of what is made
+//! in the kernel, which is an older one there; all in one boot.
 //!
-//! Their targets say `test = false` in the package's manifest, so that `cargo test` on a machine that may lack ip_vs
+//! The targets of the former say `test = false` in the package's manifest, so that `cargo test` on a machine that may lack ip_vs
 //! leaves them alone. They are built here and run there: the guest has no compiler's patience.
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,18 @@ use crate::steps::{Count, closing_line};
 /// The name of the test targets that run in the guest.
 const TARGET: &str = "vm";
 
+/// Unit tests that run in the guest as well, where Linux is 6.1: a package, how their names begin, and which of them
+/// measure milliseconds, of which an emulated machine has none to spare.
+const UNIT_TESTS: [(&str, &str, &[&str]); 1] =
+    [("mainstay-system", "lease::tests", &["scale::", "leased::precision", "renewed_in_time_has_no_gap"])];
+
+/// A program that runs tests, and which of them are wanted.
+struct Program {
+    folder: PathBuf,
+    path: PathBuf,
+    words: Vec<String>,
+}
+
 /// Builds and runs the tests, in one package or in all, whose names contain one of these words (all if there are none).
 ///
 /// # Errors
@@ -24,12 +37,21 @@ const TARGET: &str = "vm";
 pub fn run(root: &Path, options: &Options, package: Option<&str>, words: &[String]) -> Result<Count> {
     let packages = packages_with_tests(root, package)?;
     ensure!(!packages.is_empty(), "no package has a test target named `{TARGET}`");
-    let programs = build(root, &packages)?;
+    let mut programs = build(root, &packages, &["--test", TARGET], words)?;
+    for (package, tests, measuring) in UNIT_TESTS {
+        let wanted = words.is_empty() || words.iter().any(|word| tests.contains(word.as_str()));
+        if wanted && packages.iter().any(|one| one == package) {
+            let package = [package.to_owned()];
+            let skipped = measuring.iter().flat_map(|test| ["--skip", test]);
+            let words: Vec<String> = skipped.chain([tests]).map(str::to_owned).collect();
+            programs.extend(build(root, &package, &["--lib"], &words)?);
+        }
+    }
     let guest = provide(root)?;
     // One test at a time: they share the guest's ip_vs table and links.
-    let commands = programs.into_iter().map(|(folder, program)| {
-        let program = quoted(&program.to_string_lossy());
-        (folder, format!("{program} --test-threads=1 {}", quoted_all(words)))
+    let commands = programs.into_iter().map(|program| {
+        let path = quoted(&program.path.to_string_lossy());
+        (program.folder, format!("{path} --test-threads=1 {}", quoted_all(&program.words)))
     });
     let mut count = Count::NONE;
     let script = script_of(&commands.collect::<Vec<_>>());
@@ -52,11 +74,11 @@ fn packages_with_tests(root: &Path, only: Option<&str>) -> Result<Vec<String>> {
     Ok(with_tests.map(|package| package.name.to_string()).collect())
 }
 
-/// Builds the test programs. Gives each with its package's folder.
-fn build(root: &Path, packages: &[String]) -> Result<Vec<(PathBuf, PathBuf)>> {
+/// Builds the test programs of one kind of target.
+fn build(root: &Path, packages: &[String], kind: &[&str], words: &[String]) -> Result<Vec<Program>> {
     let mut command = cargo();
     command.current_dir(root).args(["test", "--no-run", "--message-format=json-render-diagnostics"]);
-    command.args(["--test", TARGET]);
+    command.args(kind);
     for package in packages {
         command.args(["--package", package]);
     }
@@ -65,10 +87,11 @@ fn build(root: &Path, packages: &[String]) -> Result<Vec<(PathBuf, PathBuf)>> {
     let mut programs = Vec::new();
     for message in Message::parse_stream(output.stdout.as_slice()) {
         if let Message::CompilerArtifact(artifact) = message.context("read what cargo says")?
-            && artifact.target.name == TARGET
+            && artifact.profile.test
             && let (Some(program), Some(folder)) = (artifact.executable, artifact.manifest_path.parent())
         {
-            programs.push((folder.as_std_path().to_owned(), program.into_std_path_buf()));
+            let (folder, path) = (folder.as_std_path().to_owned(), program.into_std_path_buf());
+            programs.push(Program { folder, path, words: words.to_vec() });
         }
     }
     Ok(programs)

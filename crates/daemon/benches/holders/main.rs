@@ -5,7 +5,8 @@
 //! has the virtual address, every millisecond, and looks which hardware addresses answer each of its questions. A
 //! question that is answered by both nodes is a millisecond with two holders.
 //!
-//! Mainstay and keepalived are measured at the same time, each pair in a network of its own, at both advert intervals.
+//! Mainstay and keepalived are measured at the same time, each pair in a network of its own, at both advert intervals;
+//! faults of a process, of a wire and of one wire of two have a pair each.
 //! Before the first fault the backup has been master once and has handed over to the one with the higher priority, so
 //! that each has heard the other: the VIP lease counts only for a peer that is known to be alive. That is so again after
 //! every fault, because the first node takes the address back from the second.
@@ -27,7 +28,7 @@ use mainstay::lab::Program;
 
 use common::report::{Report, Target};
 use common::{Both, Contestants, median, range};
-use fault::Fault;
+use fault::{Fault, Lane};
 use observer::Seen;
 use pair::{Pair, Paths};
 
@@ -68,16 +69,24 @@ fn main() -> Result<ExitCode> {
     let faults: Vec<Fault> = Fault::ALL.into_iter().filter(wanted).collect();
     let adverts = [Duration::from_secs(1), Duration::from_millis(200)];
 
+    // Every lane of every contestant at every interval at the same time: they mostly wait.
     let results: Result<Vec<Both<Measured>>> = std::thread::scope(|scope| {
         let running = adverts.map(|advert| {
             contestants.both().map(|(name, program)| {
-                let faults = &faults;
-                scope.spawn(move || measure(name, program, advert, faults, count))
+                Lane::ALL.map(|lane| {
+                    let faults: Vec<Fault> =
+                        faults.iter().copied().filter(|fault| fault.lane() == lane).collect();
+                    scope.spawn(move || measure(name, program, advert, lane, &faults, count))
+                })
             })
         });
         let finished = running.map(|sides| {
-            let [ours, theirs] =
-                sides.map(|side| side.join().unwrap_or_else(|p| std::panic::resume_unwind(p)));
+            let [ours, theirs] = sides.map(|lanes| {
+                let lanes =
+                    lanes.map(|lane| lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+                let measured: Result<Vec<Measured>> = lanes.into_iter().collect();
+                measured.map(|lanes| lanes.concat())
+            });
             Ok(Both { ours: ours?, theirs: theirs? })
         });
         finished.into_iter().collect()
@@ -91,42 +100,36 @@ fn main() -> Result<ExitCode> {
     Ok(if report.short() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Measures every fault `count` times at one contestant and one interval, one fault after the other in each round.
+/// Measures the faults of one lane `count` times at one contestant and one interval, one after the other in each round.
 fn measure(
     name: &str,
     program: &Program,
     advert: Duration,
+    lane: Lane,
     faults: &[Fault],
     count: usize,
 ) -> Result<Measured> {
+    if faults.is_empty() {
+        return Ok(Vec::new());
+    }
     let ours = name == "ours";
-    let lab = |paths: &str| format!("holders-{name}-{}-{paths}", advert.as_millis());
-    let mut measured: Measured = faults.iter().map(|fault| (*fault, Vec::new())).collect();
-    let needs = |paths| faults.iter().any(|fault| fault.paths() == paths);
-    let mut one = needs(Paths::One).then(|| Pair::new(&lab("1"), program, advert, Paths::One)).transpose()?;
+    let lab = format!("holders-{name}-{}-{}", advert.as_millis(), lane.name());
     // keepalived has one path only: what it does there is what it does anyway.
-    let paths = if ours { Paths::Two } else { Paths::One };
-    let mut two = needs(Paths::Two).then(|| Pair::new(&lab("2"), program, advert, paths)).transpose()?;
+    let paths = if ours { lane.paths() } else { Paths::One };
+    let mut pair = Pair::new(&lab, program, advert, paths)?;
+    let mut measured: Measured = faults.iter().map(|fault| (*fault, Vec::new())).collect();
     for round in 0..count {
         for (fault, seen) in &mut measured {
-            let pair = match fault.paths() {
-                Paths::One => one.as_mut(),
-                Paths::Two => two.as_mut(),
-            };
-            let pair = pair.context("a pair for every fault was made above")?;
             let what = format!("{name}, advert {advert:?}, {}, round {round}", fault.name());
-            let logs = |pair: &Pair| pair.logs();
-            let result = pair.measure(*fault).with_context(|| logs(pair)).with_context(|| what.clone())?;
+            let result = pair.measure(*fault).with_context(|| pair.logs()).with_context(|| what.clone())?;
             if ours && fault.most_both(advert).is_some_and(|most| result.both > most) {
                 // Worth knowing why.
-                println!("  {what}: both answered, {:.3?}\n{}", result.when_both, logs(pair));
+                println!("  {what}: both answered, {:.3?}\n{}", result.when_both, pair.logs());
             }
             seen.push(result);
         }
     }
-    for pair in [one, two].into_iter().flatten() {
-        pair.end()?;
-    }
+    pair.end()?;
     Ok(measured)
 }
 

@@ -123,7 +123,7 @@ impl Pair {
                 self.nodes[1].stop_hearing("eth0", &self.nodes[0])?;
                 self.see_fault(start)
             }
-            Fault::MasterDeaf => {
+            Fault::MasterDeaf | Fault::MasterDeafOfTwo => {
                 self.nodes[0].stop_hearing("eth0", &self.nodes[1])?;
                 self.see_fault(start)
             }
@@ -169,7 +169,9 @@ impl Pair {
     fn repair(&mut self, fault: Fault) -> Result<()> {
         match fault {
             Fault::FreezeRouter | Fault::FreezeAll | Fault::Starve | Fault::Heal => {}
-            Fault::BackupDeaf | Fault::BackupDeafOfTwo | Fault::MasterDeaf => self.lab.mend()?,
+            Fault::BackupDeaf | Fault::BackupDeafOfTwo | Fault::MasterDeaf | Fault::MasterDeafOfTwo => {
+                self.lab.mend()?
+            }
             Fault::Kill => {
                 self.daemons[0].kill9();
                 self.restart()?;

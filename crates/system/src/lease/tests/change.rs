@@ -1,5 +1,8 @@
 //! Gates that are changed while they stand, and a world that changes around them.
 
+use std::io::{BufRead, BufReader};
+use std::sync::mpsc;
+
 use super::*;
 
 #[test]
@@ -30,15 +33,36 @@ fn gates_that_are_as_wanted_are_not_touched() {
 fn transactions_while(work: impl FnOnce()) -> String {
     let mut monitor =
         Command::new("nft").arg("monitor").stdout(Stdio::piped()).spawn().expect("nftables is installed");
-    sleep_ms(300);
+    let output = BufReader::new(monitor.stdout.take().expect("piped"));
+    let (told, tells) = mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        output.lines().map_while(std::io::Result::ok).try_for_each(|line| told.send(line))
+    });
+    // It listens when it tells of a transaction of our own, and has told everything when it tells of another one.
+    let heard_until = |marker: &str, patience| {
+        let table = format!("table inet {marker}");
+        nft_makes(&format!("add {table}\ndelete {table}\n"));
+        let mut heard = Vec::new();
+        let mut ours = false;
+        while let Ok(line) = tells.recv_timeout(patience) {
+            ours |= line.contains(&table);
+            if ours && line.starts_with("# new generation") {
+                return Some(heard.join("\n"));
+            }
+            if !ours {
+                heard.push(line);
+            }
+        }
+        None
+    };
+    let listens = (0..100).any(|n| heard_until(&format!("before{n}"), Duration::from_millis(100)).is_some());
+    assert!(listens, "nft monitor tells nothing");
     work();
-    sleep_ms(100);
+    let heard = heard_until("after", Duration::from_secs(10)).expect("nft monitor goes on");
     monitor.kill().expect("it runs");
-    let mut told = String::new();
-    let mut output = monitor.stdout.take().expect("piped");
-    std::io::Read::read_to_string(&mut output, &mut told).expect("text");
     monitor.wait().expect("it ends");
-    told
+    let _ = reader.join().expect("it only reads");
+    heard
 }
 
 #[test]
