@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use mainstay_core::heartbeat::BootId;
 use mainstay_core::router::{Action, Input, State};
 use mainstay_core::time::Instant;
 
@@ -12,6 +13,7 @@ use crate::frame::Vrrp;
 use crate::judge::{Hearing, Lapse};
 use crate::moment::Moment;
 use crate::node::{Brain, Fact, Node};
+use crate::overhear::told;
 use crate::scenario::Kind;
 use crate::world::{Event, World};
 
@@ -44,7 +46,11 @@ impl World {
         }
         let open = node.kernel.gates.open_addresses(now);
         let (own, mac) = (node.own, node.kernel.mac);
-        let brain = Brain::start(node.kind, now, plan.clone(), own, mac, memory.as_ref(), open);
+        // Its wall clock is right and counts from 1970; what stands for chance tells nodes and lives apart.
+        let chance = node.life << 5 | id as u32;
+        let boot = BootId::new(1_800_000_000_000 + self.now.0 / 1_000_000, chance);
+        let brain = Brain::start(node.kind, (now, boot), plan.clone(), own, mac, memory.as_ref(), open);
+        self.hearsay.starts(id, memory.is_some());
         node.brain = Some(brain);
         node.plan = plan;
         node.netlink_in_flight = 0;
@@ -80,7 +86,7 @@ impl World {
     /// Something waits for a node's loop.
     pub(crate) fn tell(&mut self, id: NodeId, fact: Fact) {
         let node = &mut self.nodes[id];
-        if node.brain.is_none() || (matches!(fact, Fact::Packet(_)) && node.inbox.len() >= SOCKET_BUFFER) {
+        if node.brain.is_none() || node.socket_is_full(&fact, SOCKET_BUFFER) {
             return;
         }
         node.inbox.push_back(fact);
@@ -115,6 +121,7 @@ impl World {
             let node = &mut self.nodes[id];
             node.deadline = node.brain.as_ref().and_then(Brain::next_deadline);
         } else {
+            self.nodes[id].sort_inbox();
             while let Some(fact) = self.nodes[id].inbox.pop_front() {
                 self.feed(id, &fact);
             }
@@ -128,12 +135,25 @@ impl World {
     }
 
     fn feed(&mut self, id: NodeId, fact: &Fact) {
+        if let Fact::Heartbeat(beat) = fact {
+            return self.feed_heartbeat(id, fact, beat);
+        }
         if let Fact::Reload(plan) = fact {
             self.nodes[id].plan = (**plan).clone();
+            self.hearsay.doubt(id);
         }
         if matches!(fact, Fact::List) {
             self.nodes[id].events_lost = false;
             self.nodes[id].listens = true;
+        }
+        let hearing = match fact {
+            Fact::Packet(vrrp) => self.hearing(id, vrrp),
+            _ => None,
+        };
+        if let (Fact::Packet(vrrp), Some(hearing)) = (fact, &hearing)
+            && hearing.acceptable
+        {
+            self.judge.met(self.now, id, vrrp.sender, hearing.router);
         }
         if let Fact::Packet(vrrp) = fact
             && let [_, vrid, priority, ..] = *vrrp.payload
@@ -142,10 +162,6 @@ impl World {
         {
             self.judge.reached(self.now, id, vrrp.sender, router, priority);
         }
-        let hearing = match fact {
-            Fact::Packet(vrrp) => self.hearing(id, vrrp),
-            _ => None,
-        };
         let before = self.states_of(id);
         let mut actions = std::mem::take(&mut self.orders);
         let node = &mut self.nodes[id];
@@ -155,6 +171,9 @@ impl World {
             brain.step(local, input, &mut actions);
             if let Some(hearing) = hearing {
                 self.judge.heard(self.now, id, &hearing, brain.state(hearing.router));
+                if hearing.acceptable && matches!(hearing.before.0, State::Backup | State::Master) {
+                    self.hearsay.note_master(id, hearing.router, hearing.source, hearing.priority);
+                }
             }
         }
         self.perform(id, actions);
@@ -172,7 +191,7 @@ impl World {
                 }
             }
         } else {
-            self.note_pace(id, local, &before, hearing.as_ref(), false);
+            self.note_pace(id, local, &before, hearing.as_slice(), false);
         }
     }
 
@@ -197,13 +216,14 @@ impl World {
             own: node.own,
             before: (state, own_priority),
             lapse: self.lapse(id, router_index),
+            standing: self.standing(id, vrrp.sender, router_index, Duration::from_millis(10 * interval_cs)),
         })
     }
 
     /// Whether the lease of a router (in a group, of any member) is over: as the router counts it, and how long it has been
     /// over by the kernel, which counts from when an advert really left. Of one that is just leaving the router does not know
     /// yet that it came too late.
-    fn lapse(&self, id: NodeId, router: usize) -> Lapse {
+    pub(crate) fn lapse(&self, id: NodeId, router: usize) -> Lapse {
         let node = &self.nodes[id];
         let local = node.clock.read(self.now);
         let of = |router| node.kernel.gates.lapsed_since(local, self.scenario.virtual_address(router, 0));
@@ -239,7 +259,7 @@ impl World {
             let before = brain.states();
             brain.step(local, Input::Tick, &mut actions);
             self.perform(id, actions);
-            self.note_pace(id, local, &before, None, true);
+            self.note_pace(id, local, &before, &[], true);
         }
         let node = &mut self.nodes[id];
         node.deadline = node.brain.as_ref().and_then(Brain::next_deadline);
@@ -250,12 +270,12 @@ impl World {
     }
 
     /// Tells the judge what a step did to the timers; `ticked` says that time alone made the step.
-    fn note_pace(
+    pub(crate) fn note_pace(
         &mut self,
         id: NodeId,
         local: Instant,
         before: &[(State, u8)],
-        hearing: Option<&Hearing>,
+        hearings: &[Hearing],
         ticked: bool,
     ) {
         if self.nodes[id].kind != Kind::Mainstay {
@@ -293,7 +313,7 @@ impl World {
             {
                 self.judge.node_comes(self.now, id);
             }
-            let heard = hearing.filter(|hearing| hearing.router == router);
+            let heard = hearings.iter().find(|hearing| hearing.router == router);
             if let Some(mut hearing) = heard.copied() {
                 if was == Some(State::Master) && *state == State::Backup && hearing.lapse.is_over {
                     // It was a backup before it heard anything.
@@ -424,6 +444,9 @@ impl World {
             Action::SendAdvert(advert) => {
                 let priority = advert.payload.get(2).copied().unwrap_or_default();
                 format!("{}   advert {} priority {priority}", name(id), advert.instance)
+            }
+            Action::SendHeartbeat(beat) => {
+                format!("{}   heartbeat on leg {}: {}", name(id), beat.leg, told(&beat.payload))
             }
             Action::Tell(event) => format!("{} {:?}: {}", name(id), event.subject, event.reason),
             Action::Announce { address, .. } => format!("{}   announce {address}", name(id)),

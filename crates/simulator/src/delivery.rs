@@ -62,6 +62,7 @@ impl World {
                     self.tell(station, Fact::Packet(vrrp));
                 }
             }
+            Body::Heartbeat(beat) => self.beat_arrives(station, frame.to, beat),
             Body::Arp(arp) => {
                 if node.watches(arp.sender) {
                     self.tell(station, Fact::Claim(arp.sender, arp.mac));

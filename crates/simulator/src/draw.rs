@@ -9,7 +9,7 @@ use mainstay_core::router::plan::{Preempt, Version};
 use crate::fault::{Change, Fault, Memory, PausedClock, Timed};
 use crate::network::Weather;
 use crate::random::Random;
-use crate::scenario::{Kind, Lease, NodeSpec, Scenario};
+use crate::scenario::{Beats, Kind, Lease, NodeSpec, Scenario};
 
 /// How long faults are drawn for, at most.
 const TROUBLE: u64 = 60_000;
@@ -107,6 +107,7 @@ pub fn scenario(seed: u64) -> Scenario {
             scenario.faults.push(Timed { at, lasts: lasting(&mut random, interval), fault });
         }
     }
+    add_heartbeats(&mut Random::new(seed ^ 0x6865_6172_7462), &mut scenario);
     scenario.faults.sort_by_key(|timed| timed.at);
     scenario
 }
@@ -120,6 +121,20 @@ fn add_leases(r: &mut Random, scenario: &mut Scenario) {
             3..6 => Lease::Always,
             6..9 => Lease::WithPeer,
             _ => r.pick(&[Lease::Off, Lease::Always, Lease::WithPeer]),
+        };
+    }
+}
+
+/// Heartbeats on all nodes, on none or on some; with a key or without, or the wrong one.
+fn add_heartbeats(r: &mut Random, scenario: &mut Scenario) {
+    let habit = r.below(10);
+    for node in scenario.nodes.iter_mut().filter(|node| node.kind == Kind::Mainstay) {
+        node.beats = match habit {
+            0..3 => Beats::Off,
+            3..6 => Beats::Open,
+            6..8 => Beats::Keyed,
+            8 => r.pick(&[Beats::Off, Beats::Open]),
+            _ => r.pick(&[Beats::Off, Beats::Open, Beats::Keyed, Beats::Keyed]),
         };
     }
 }
@@ -181,6 +196,7 @@ fn node(r: &mut Random, scenario: &Scenario, foreign: bool) -> NodeSpec {
         interval: own_interval.then(|| Duration::from_millis(r.pick(&[100, 500, 1000, 2000]))),
         script: (kind == Kind::Mainstay && r.percent(30)).then(|| r.pick(&[0, -60, 40, -200])),
         lease: Lease::Off,
+        beats: Beats::Off,
     }
 }
 

@@ -9,7 +9,7 @@ use mainstay_core::time::Instant;
 use crate::daemon::name;
 use crate::fault::NodeId;
 use crate::frame::{Arp, Body, Frame, To, Vrrp, mac_of};
-use crate::node::Fact;
+use crate::node::{Fact, Outgoing};
 use crate::world::{Event, World};
 
 impl World {
@@ -43,19 +43,11 @@ impl World {
                         let local = self.nodes[id].clock.read(self.now);
                         self.judge.pace.advertised(id, router, local);
                     }
-                    if self.nodes[id].loop_delay.is_zero() {
-                        self.send_advert(id, advert, self.nodes[id].clock.read(self.now));
-                    } else {
-                        let life = self.nodes[id].life;
-                        self.nodes[id].leaving += 1;
-                        self.later(
-                            late,
-                            Event::Leave(id, life, Box::new((advert, self.nodes[id].clock.read(self.now)))),
-                        );
-                    }
+                    self.send_after(id, late, Outgoing::Advert(advert));
                 }
-                // The plans of scenarios ask for no heartbeats.
-                Action::SocketsChanged | Action::SendHeartbeat(_) => {}
+                Action::SendHeartbeat(beat) => self.send_after(id, late, Outgoing::Heartbeat(beat)),
+                // Sockets are open at once.
+                Action::SocketsChanged => {}
                 Action::ProbeAddress { mac, address, .. } => {
                     let unspecified = match address {
                         IpAddr::V4(_) => IpAddr::from([0, 0, 0, 0]),
@@ -173,16 +165,35 @@ impl World {
         self.note_holders(id);
     }
 
-    /// A process gets round to sending an advert. If it was stopped right before, it goes on right there.
-    pub(crate) fn leave(&mut self, id: NodeId, life: u32, (advert, ordered): (Advert, Instant)) {
+    /// Something leaves now, or when a process that is `late` gets round to it.
+    fn send_after(&mut self, id: NodeId, late: Duration, outgoing: Outgoing) {
+        let ordered = self.nodes[id].clock.read(self.now);
+        if self.nodes[id].loop_delay.is_zero() {
+            return self.send_now(id, outgoing, ordered);
+        }
+        let life = self.nodes[id].life;
+        self.nodes[id].leaving += u32::from(matches!(outgoing, Outgoing::Advert(_)));
+        self.later(late, Event::Leave(id, life, Box::new((outgoing, ordered))));
+    }
+
+    fn send_now(&mut self, id: NodeId, outgoing: Outgoing, ordered: Instant) {
+        match outgoing {
+            Outgoing::Advert(advert) => self.send_advert(id, advert, ordered),
+            Outgoing::Heartbeat(beat) => self.send_heartbeat(id, beat),
+        }
+    }
+
+    /// A process gets round to sending something. If it was stopped right before, it goes on right there.
+    pub(crate) fn leave(&mut self, id: NodeId, life: u32, (outgoing, ordered): (Outgoing, Instant)) {
         if self.nodes[id].life != life {
             return;
         }
-        self.nodes[id].leaving = self.nodes[id].leaving.saturating_sub(1);
+        let adverts = u32::from(matches!(outgoing, Outgoing::Advert(_)));
+        self.nodes[id].leaving = self.nodes[id].leaving.saturating_sub(adverts);
         if self.nodes[id].runs() {
-            self.send_advert(id, advert, ordered);
+            self.send_now(id, outgoing, ordered);
         } else {
-            self.nodes[id].unsent.push_back((advert, ordered));
+            self.nodes[id].unsent.push_back((outgoing, ordered));
         }
     }
 

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use mainstay_core::address::LinkIndex;
+
 /// A hardware address.
 pub type Mac = [u8; 6];
 
@@ -48,6 +50,8 @@ pub enum To {
 pub enum Body {
     /// A VRRP message in its IP packet.
     Vrrp(Vrrp),
+    /// A heartbeat in its UDP datagram.
+    Heartbeat(Beat),
     /// ARP, or neighbour discovery, which for our purpose is the same.
     Arp(Arp),
     /// An ordinary packet of a host to a virtual address.
@@ -73,6 +77,23 @@ pub struct Vrrp {
     /// TTL.
     pub ttl: u8,
     /// VRRP message.
+    pub payload: Arc<[u8]>,
+    /// A bit was flipped on the way: for the judge, not for the receiver.
+    pub damaged: bool,
+}
+
+/// A heartbeat with what its receiver is told of the IP header. It always has a TTL of 255, and nothing routes it.
+#[derive(Debug, Clone)]
+pub struct Beat {
+    /// Who really sent it: for the judge, not for the receiver.
+    pub sender: Station,
+    /// The link it travels on.
+    pub link: LinkIndex,
+    /// IP source.
+    pub source: IpAddr,
+    /// IP destination.
+    pub destination: IpAddr,
+    /// Payload of the datagram.
     pub payload: Arc<[u8]>,
     /// A bit was flipped on the way: for the judge, not for the receiver.
     pub damaged: bool,

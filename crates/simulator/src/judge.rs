@@ -29,6 +29,7 @@ use mainstay_core::router::{Action, Advert, NotifyObject, NotifyState, State};
 use crate::daemon::name;
 use crate::fault::{Cause, Fault, NodeId, PausedClock, Timed};
 use crate::moment::Moment;
+use crate::node::States;
 use crate::pace::Pace;
 use crate::scenario::{Kind, Scenario};
 
@@ -71,6 +72,8 @@ pub struct Judge {
     excuses: Vec<Excuse>,
     /// When the last trouble of any kind ends.
     trouble_until: Moment,
+    /// When the last thing that was late for its delay, or for a slow loop, has arrived.
+    late_until: Moment,
     last_look: Moment,
     /// Time after the end of a fault until everybody has heard everybody.
     grace: Duration,
@@ -82,6 +85,8 @@ pub struct Judge {
     leased_hand_over: Duration,
     /// When each node took in the last advert of each other one, router by router; none of priority 0.
     heard: Vec<Option<Moment>>,
+    /// When each node last took in anything of each other one, router by router, by advert or heartbeat.
+    met: Vec<Option<Moment>>,
     /// How long each node's lease is, if it has one.
     leases: Vec<Duration>,
     /// When each node took part anew.
@@ -89,6 +94,8 @@ pub struct Judge {
     /// One bit a node: it owns addresses (priority 255).
     owners: u32,
     routers: usize,
+    /// The routers of a node are one group.
+    grouped: bool,
     /// One bit a node: its process is gone and left its addresses.
     abandoned: u32,
     /// One bit a node: it is a Mainstay, and has to answer for everything it does.
@@ -157,6 +164,19 @@ pub struct Hearing {
     pub before: (State, u8),
     /// Whether its lease is over.
     pub lapse: Lapse,
+    /// What heartbeats make of it.
+    pub standing: Standing,
+}
+
+/// How a node stands to one it hears, as far as heartbeats have to do with it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Standing {
+    /// The other one has not heard us for so long that we may give way to it, although we are the better one.
+    pub may_give_way: bool,
+    /// The other one may have said that it does not hear us, and then we do not preempt it.
+    pub may_be_deaf: bool,
+    /// What it says may or may not be believed.
+    pub unsure: bool,
 }
 
 /// Whether a lease is over.
@@ -204,6 +224,8 @@ impl Judge {
             contested: false,
             excuses: Vec::new(),
             heard: vec![None; scenario.nodes.len() * scenario.nodes.len() * scenario.routers],
+            met: vec![None; scenario.nodes.len() * scenario.nodes.len() * scenario.routers],
+            grouped: scenario.grouped,
             leases: scenario
                 .nodes
                 .iter()
@@ -215,6 +237,7 @@ impl Judge {
                 .filter(|node| scenario.nodes[*node].priorities.contains(&255))
                 .fold(0, |bits, node| bits | 1 << node),
             trouble_until: Moment(0),
+            late_until: Moment(0),
             last_look: Moment(0),
             grace: longest + Duration::from_millis(100),
             memory_of_loss: longest * 6 + Duration::from_millis(1100),
@@ -238,6 +261,9 @@ impl Judge {
         };
         let until = now + timed.lasts + self.grace + late;
         self.trouble_until = self.trouble_until.max(until);
+        if matches!(timed.fault, Fault::Delay(_) | Fault::SlowLoop(..)) {
+            self.late_until = self.late_until.max(now + timed.lasts + late);
+        }
         if let Fault::Freeze(node)
         | Fault::Crash(node, _)
         | Fault::SlowLoop(node, _)
@@ -435,30 +461,68 @@ impl Judge {
         }
     }
 
+    /// A node's process took in something believable of another one about a router.
+    pub fn met(&mut self, now: Moment, node: NodeId, sender: NodeId, router: usize) {
+        let place = self.place_of(node, sender, router);
+        if let Some(met) = self.met.get_mut(place) {
+            *met = Some(now);
+        }
+    }
+
+    /// Whether nothing is late on its way or in a loop.
+    #[must_use]
+    pub fn all_is_on_time(&self, now: Moment) -> bool {
+        now > self.late_until
+    }
+
+    /// When that was last.
+    #[must_use]
+    pub fn last_met(&self, node: NodeId, sender: NodeId, router: usize) -> Option<Moment> {
+        self.met.get(self.place_of(node, sender, router)).copied().flatten()
+    }
+
     /// A node took in an advert.
     pub fn heard(&mut self, now: Moment, node: NodeId, hearing: &Hearing, after: Option<(State, u8)>) {
         let Some((after, _)) = after else { return };
         let (before, own_priority) = hearing.before;
-        let outranks = hearing.priority > own_priority
-            || (hearing.priority == own_priority && hearing.source > hearing.own);
-        let ours = hearing.source == hearing.own;
-        let lapsed = hearing.lapse.in_kernel.is_some_and(|lapsed| lapsed > ROUNDING);
-        let expected = match before {
-            // Held up for longer than its lease, it is a backup before it judges anything.
-            State::Master if lapsed || (hearing.lapse.is_over && after == State::Backup) => State::Backup,
-            State::Master if hearing.acceptable && outranks && hearing.priority != 0 && !ours => {
-                State::Backup
-            }
-            State::Init | State::Backup | State::Master | State::Fault => before,
-        };
-        if after != expected {
+        let verdict = verdict(hearing);
+        if !is_expected(before, after, verdict, hearing.lapse) {
             let what = format!(
-                "{}: {before} of priority {own_priority} heard priority {} of {} and is {after}, not {expected}",
+                "{}: {before} of priority {own_priority} heard priority {} of {} and is {after}: it {verdict:?}",
                 name(node),
                 hearing.priority,
                 hearing.source
             );
             self.violate(now, "S6", what);
+        }
+    }
+
+    /// A node took in a heartbeat. What it says of a router as an advert would is in `hearings`; of others it says nothing
+    /// that changes their state.
+    pub fn overheard(
+        &mut self,
+        now: Moment,
+        node: NodeId,
+        hearings: &[Hearing],
+        lapses: &[Lapse],
+        (before, after): (&States, &States),
+    ) {
+        let verdict_of = |router: usize| {
+            let of = hearings.iter().filter(|hearing| self.grouped || hearing.router == router);
+            of.map(verdict).max().unwrap_or(Verdict::Stays)
+        };
+        for (router, (((was, _), (is, _)), lapse)) in before.iter().zip(after.iter()).zip(lapses).enumerate()
+        {
+            let verdict = verdict_of(router);
+            if !is_expected(*was, *is, verdict, *lapse) {
+                let what = format!(
+                    "{}: router {} was {was}, heard a heartbeat that says {:?} and is {is}: it {verdict:?}",
+                    name(node),
+                    router + 1,
+                    hearings.iter().map(|hearing| (hearing.priority, hearing.source)).collect::<Vec<_>>(),
+                );
+                return self.violate(now, "S6", what);
+            }
         }
     }
 
@@ -555,6 +619,46 @@ impl Judge {
     #[must_use]
     pub fn holders(&self, address: IpAddr) -> u32 {
         self.addresses.iter().find(|watched| watched.address == address).map_or(0, |watched| watched.holders)
+    }
+}
+
+/// What a master must do about what it heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    Stays,
+    MayYield,
+    Yields,
+}
+
+fn verdict(hearing: &Hearing) -> Verdict {
+    let (_, own_priority) = hearing.before;
+    let ours = hearing.source == hearing.own;
+    let outranks =
+        hearing.priority > own_priority || (hearing.priority == own_priority && hearing.source > hearing.own);
+    if !hearing.acceptable || hearing.priority == 0 || ours {
+        Verdict::Stays
+    } else if hearing.standing.unsure {
+        Verdict::MayYield
+    } else if outranks {
+        Verdict::Yields
+    } else if hearing.standing.may_give_way {
+        Verdict::MayYield
+    } else {
+        Verdict::Stays
+    }
+}
+
+fn is_expected(before: State, after: State, verdict: Verdict, lapse: Lapse) -> bool {
+    let lapsed = lapse.in_kernel.is_some_and(|lapsed| lapsed > ROUNDING);
+    match before {
+        // Held up for longer than its lease, it is a backup before it judges anything.
+        State::Master if lapsed || (lapse.is_over && after == State::Backup) => after == State::Backup,
+        State::Master => match verdict {
+            Verdict::Stays => after == State::Master,
+            Verdict::MayYield => matches!(after, State::Master | State::Backup),
+            Verdict::Yields => after == State::Backup,
+        },
+        State::Init | State::Backup | State::Fault => after == before,
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Weather {
     pub loss: u32,
     /// Frames doubled in a million.
     pub duplication: u32,
-    /// VRRP messages with one bit flipped, in a million.
+    /// VRRP messages and heartbeats with one bit flipped, in a million.
     pub damage: u32,
 }
 
@@ -78,7 +78,7 @@ impl Network {
     }
 
     /// Carries a frame: tells `deliver` who receives it, how much later, and what arrives, perhaps damaged. Returns to how
-    /// many it was lost. A VRRP message goes to nodes only: a host does not look at it.
+    /// many it was lost. VRRP messages and heartbeats go to nodes only: a host does not look at them.
     pub fn carry(
         &mut self,
         now: Moment,
@@ -93,7 +93,10 @@ impl Network {
             To::Everybody | To::Group => None,
         }
         .map(|(port, _)| port);
-        let stations = if matches!(frame.body, Body::Vrrp(_)) { self.nodes } else { self.stations };
+        let stations = match frame.body {
+            Body::Vrrp(_) | Body::Heartbeat(_) => self.nodes,
+            Body::Arp(_) | Body::Probe { .. } => self.stations,
+        };
         // Nearly always everything arrives, once and whole.
         let fair = self.weather.loss == 0 && self.weather.duplication == 0 && self.weather.damage == 0;
         let mut lost = 0;
@@ -109,12 +112,17 @@ impl Network {
             for _ in 0..copies {
                 let after = random.between(self.weather.least_delay, self.weather.most_delay);
                 let mut frame = frame.clone();
-                if let Body::Vrrp(vrrp) = &mut frame.body
+                let fragile = match &mut frame.body {
+                    Body::Vrrp(vrrp) => Some((&mut vrrp.payload, &mut vrrp.damaged)),
+                    Body::Heartbeat(beat) => Some((&mut beat.payload, &mut beat.damaged)),
+                    Body::Arp(_) | Body::Probe { .. } => None,
+                };
+                if let Some((payload, is_damaged)) = fragile
                     && !fair
                     && random.chance(self.weather.damage)
                 {
-                    vrrp.payload = damaged(&vrrp.payload, random);
-                    vrrp.damaged = true;
+                    *payload = damaged(payload, random);
+                    *is_damaged = true;
                     lost += 1;
                 }
                 deliver(to, after, frame);

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_core::address::InterfaceAddress;
+use mainstay_core::heartbeat::BootId;
 use mainstay_core::router::{
-    Action, Actions, Advert, Input, Link, Packet, Resume, Router, RouterPlan, ScriptOutcome, State,
+    Action, Actions, Advert, Datagram, Input, Link, Packet, Resume, Router, RouterPlan, ScriptOutcome, State,
 };
 use mainstay_core::time::Instant;
 
 use crate::fault::Change;
-use crate::frame::{Frame, Mac, Vrrp};
+use crate::frame::{Beat, Frame, Mac, Vrrp};
 use crate::kernel::{INDEX, Kernel};
 use crate::moment::{Clock, Moment};
 use crate::peer::PlainPeer;
@@ -58,8 +59,10 @@ pub struct Node {
     pub deadline: Option<Instant>,
     /// When the timer fires, if it is set; the deadline may have moved on since, and then it is set again.
     pub fires_at: Option<Moment>,
-    /// Whether its VRRP sockets are open.
+    /// Whether its sockets are open.
     pub listens: bool,
+    /// Which of them is read first.
+    pub first_socket: u8,
     /// Frames that arrived while the machine was paused.
     pub ring: Vec<Frame>,
     /// What the supervisor remembers of the process.
@@ -80,8 +83,8 @@ pub struct Node {
     pub events_lost: bool,
     /// The gates that stand are not those that were asked for last.
     pub gates_refused: bool,
-    /// Adverts its process was about to send when it was stopped.
-    pub unsent: VecDeque<(Advert, Instant)>,
+    /// What its process was about to send when it was stopped.
+    pub unsent: VecDeque<(Outgoing, Instant)>,
     /// Adverts that were ordered, and leave late or not at all.
     pub leaving: u32,
     /// When the next gate closes, as far as an event stands for it.
@@ -90,11 +93,22 @@ pub struct Node {
     pub addressless: u8,
 }
 
+/// Something a process sends itself, on its loop's own thread.
+#[derive(Debug, Clone)]
+pub enum Outgoing {
+    /// An advert.
+    Advert(Advert),
+    /// A heartbeat, behind the adverts ordered with it.
+    Heartbeat(Datagram),
+}
+
 /// Something the loop will read.
 #[derive(Debug, Clone)]
 pub enum Fact {
     /// A packet on a VRRP socket.
     Packet(Vrrp),
+    /// A datagram on a heartbeat socket.
+    Heartbeat(Beat),
     /// Netlink: the link changed.
     Link(Link),
     /// Netlink: an address arrived.
@@ -171,11 +185,11 @@ impl PartialEq for States {
 }
 
 impl Brain {
-    /// A process that just started. `since_boot` does not matter to the plans used here.
+    /// A process that just started; no other life has this `boot`. `since_boot` does not matter to the plans used here.
     #[must_use]
     pub fn start(
         kind: Kind,
-        now: Instant,
+        (now, boot): (Instant, BootId),
         plan: RouterPlan,
         own: IpAddr,
         mac: Mac,
@@ -186,7 +200,8 @@ impl Brain {
             Kind::Mainstay => {
                 let since_boot = now.saturating_since(Instant::ZERO);
                 let open = memory.and(open);
-                Self::Mainstay(Box::new(Router::new(now, since_boot, plan, memory).with_open_gates(open)))
+                let router = Router::new(now, since_boot, plan, memory);
+                Self::Mainstay(Box::new(router.with_boot_id(boot).with_open_gates(open)))
             }
             Kind::Keepalived227 | Kind::Keepalived243 | Kind::Frr => {
                 Self::Plain(Box::new(PlainPeer::new(kind, plan, own, mac)))
@@ -289,6 +304,13 @@ impl Node {
                 destination: vrrp.destination,
                 ttl: vrrp.ttl,
                 payload: &vrrp.payload,
+            }),
+            Fact::Heartbeat(beat) => Input::HeartbeatReceived(Packet {
+                link: beat.link,
+                source: beat.source,
+                destination: beat.destination,
+                ttl: 255,
+                payload: &beat.payload,
             }),
             Fact::Link(link) => Input::LinkChanged(link.clone()),
             Fact::Added(address) => Input::AddressAdded(INDEX, *address),

@@ -29,6 +29,8 @@ struct Known {
     wait: Option<Wait>,
     /// Since when it is master.
     master_since: Option<Instant>,
+    /// Since when it is backup.
+    backup_since: Option<Instant>,
     /// When the last advert was ordered that did leave.
     left: Option<Instant>,
 }
@@ -79,12 +81,23 @@ impl Pace {
             (_, State::Master) => known.master_since = Some(now),
             (_, State::Init | State::Backup | State::Fault) => known.master_since = None,
         }
+        match (before, after) {
+            (Some(State::Backup), State::Backup) => {}
+            (_, State::Backup) => known.backup_since = Some(now),
+            (_, State::Init | State::Master | State::Fault) => known.backup_since = None,
+        }
     }
 
     /// Since when a router is master, if that was seen.
     #[must_use]
     pub fn master_since(&self, node: NodeId, router: usize) -> Option<Instant> {
         self.known[node * self.routers + router].master_since
+    }
+
+    /// Since when a router is backup, if that was seen.
+    #[must_use]
+    pub fn backup_since(&self, node: NodeId, router: usize) -> Option<Instant> {
+        self.known[node * self.routers + router].backup_since
     }
 
     /// An advert that was ordered at `ordered` leaves.
@@ -135,7 +148,10 @@ impl Pace {
         let interval = if plan.version == Version::V3 { hearing.interval } else { plan.advert_interval };
         let accepted = hearing.priority >= own || (plan.preempt == Preempt::Never && own < 255);
         let wait = &mut self.known(node, hearing.router).wait;
-        if hearing.priority == 0 {
+        if hearing.standing.unsure || (hearing.standing.may_be_deaf && !accepted && hearing.priority > 0) {
+            // It may wait for this one, and it may not.
+            *wait = None;
+        } else if hearing.priority == 0 {
             *wait = wait.map(|wait| Wait { since: now, resigned: true, ..wait });
         } else if accepted || before == State::Master {
             *wait = Some(Wait { since: now, interval, resigned: false });

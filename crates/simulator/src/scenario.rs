@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use mainstay_core::address::{AddressFlags, Family, InterfaceAddress};
 use mainstay_core::router::plan::{
-    AnnouncePlan, Authentication, Destination, InstancePlan, LeasePlan, Preempt, RouterPlan, ScriptPlan,
-    SyncGroupPlan, Tracker, TrackerTarget, UnicastPeer, Version, WantedState,
+    AnnouncePlan, Authentication, Destination, HeartbeatPlan, InstancePlan, LeasePlan, Preempt, RouterPlan,
+    ScriptPlan, SyncGroupPlan, Tracker, TrackerTarget, UnicastPeer, Version, WantedState,
 };
 
 use crate::fault::{Change, NodeId, Timed};
@@ -64,6 +64,8 @@ pub struct NodeSpec {
     pub script: Option<i32>,
     /// The VIP lease.
     pub lease: Lease,
+    /// Its heartbeats.
+    pub beats: Beats,
 }
 
 impl Default for NodeSpec {
@@ -75,6 +77,7 @@ impl Default for NodeSpec {
             interval: None,
             script: None,
             lease: Lease::Off,
+            beats: Beats::Off,
         }
     }
 }
@@ -88,6 +91,17 @@ pub enum Lease {
     WithPeer,
     /// It counts always.
     Always,
+}
+
+/// The heartbeats of a node (`@mainstay peer_view`, `@mainstay heartbeat_key`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beats {
+    /// None: plain VRRP.
+    Off,
+    /// Without a key.
+    Open,
+    /// With the key all nodes share; nobody believes one without it, and nobody without it believes one that has it.
+    Keyed,
 }
 
 /// Whose software.
@@ -207,6 +221,7 @@ impl Scenario {
             instances,
             sync_groups: if self.grouped { vec![group] } else { Vec::new() },
             scripts: self.nodes[node].script.map(|_| script).into_iter().collect(),
+            heartbeats: self.heartbeats(node),
             ..RouterPlan::default()
         }
     }
@@ -280,6 +295,15 @@ impl Scenario {
             Lease::WithPeer => Some(LeasePlan { length, only_if_peer_seen: true }),
             Lease::Always => Some(LeasePlan { length, only_if_peer_seen: false }),
         }
+    }
+
+    fn heartbeats(&self, node: NodeId) -> HeartbeatPlan {
+        let (peer_view, key) = match self.nodes[node].beats {
+            Beats::Off => (false, Vec::new()),
+            Beats::Open => (true, Vec::new()),
+            Beats::Keyed => (true, b"a key of thirty-two bytes, or so".to_vec()),
+        };
+        HeartbeatPlan { peer_view, key, ..HeartbeatPlan::default() }
     }
 
     fn destination(&self, node: NodeId) -> Destination {

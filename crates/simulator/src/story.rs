@@ -28,7 +28,7 @@ use crate::daemon::name;
 use crate::fault::{Change, Fault, Memory, NodeId, PausedClock, Timed};
 use crate::moment::Moment;
 use crate::node::ROUTERS;
-use crate::scenario::{Kind, Lease, NodeSpec, Scenario};
+use crate::scenario::{Beats, Kind, Lease, NodeSpec, Scenario};
 use crate::trace::Mode;
 use crate::world::{Outcome, World};
 
@@ -235,6 +235,14 @@ fn node(words: &[&str]) -> Result<NodeSpec> {
                 node.lease = Lease::Always;
                 rest
             }
+            ["heartbeats", rest @ ..] => {
+                node.beats = Beats::Open;
+                rest
+            }
+            ["heartbeats-with-key", rest @ ..] => {
+                node.beats = Beats::Keyed;
+                rest
+            }
             ["script-weight", weight, rest @ ..] => {
                 node.script = Some(weight.parse()?);
                 rest
@@ -266,6 +274,11 @@ fn tell_node(node: &NodeSpec) -> String {
         Lease::Off => {}
         Lease::WithPeer => text += " lease",
         Lease::Always => text += " lease-always",
+    }
+    match node.beats {
+        Beats::Off => {}
+        Beats::Open => text += " heartbeats",
+        Beats::Keyed => text += " heartbeats-with-key",
     }
     if let Some(weight) = node.script {
         text += &format!(" script-weight {weight}");

@@ -236,8 +236,8 @@ impl World {
         }
         if self.nodes[node].runs() {
             let life = self.nodes[node].life;
-            for advert in std::mem::take(&mut self.nodes[node].unsent) {
-                self.leave(node, life, advert);
+            for outgoing in std::mem::take(&mut self.nodes[node].unsent) {
+                self.leave(node, life, outgoing);
             }
         }
         self.rouse(node);

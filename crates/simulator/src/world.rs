@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use mainstay_core::router::{Actions, Advert};
+use mainstay_core::router::Actions;
 use mainstay_core::time::Instant;
 
 use crate::fault::{Fault, NodeId};
 use crate::frame::{Frame, Station, mac_of};
+use crate::hearsay::Hearsay;
 use crate::host::Host;
 use crate::judge::{Hold, Judge, Violation};
 use crate::kernel::Kernel;
 use crate::moment::{Clock, Moment};
 use crate::network::Network;
-use crate::node::{Brain, Fact, Node, States};
+use crate::node::{Brain, Fact, Node, Outgoing, States};
 use crate::queue::Queue;
 use crate::random::Random;
 use crate::scenario::Scenario;
@@ -42,6 +43,8 @@ pub struct World {
     pub(crate) orders: Actions,
     /// Watches the rules.
     pub judge: Judge,
+    /// What the nodes have to believe of each other's heartbeats.
+    pub(crate) hearsay: Hearsay,
     /// What is told.
     pub trace: Trace,
     /// Events handled.
@@ -63,8 +66,8 @@ pub(crate) enum Event {
     Effect(NodeId, u32),
     /// The timeout of a node's gate.
     Gate(NodeId),
-    /// A node's process, which is slow, gets round to sending an advert.
-    Leave(NodeId, u32, Box<(Advert, Instant)>),
+    /// A node's process, which is slow, gets round to sending.
+    Leave(NodeId, u32, Box<(Outgoing, Instant)>),
     /// An event of the kernel reaches the process.
     Netlink(NodeId, u32, Fact),
     /// Something else reaches the process.
@@ -113,6 +116,7 @@ impl World {
             reached: vec![None; scenario.hosts * scenario.routers],
             orders: Actions::new(),
             judge: Judge::new(&scenario),
+            hearsay: Hearsay::new(scenario.nodes.len(), scenario.routers),
             trace: Trace::new(mode),
             events: 0,
             random,
@@ -198,7 +202,7 @@ impl World {
             Event::Arrive(station, frame) => self.arrive(station, frame),
             Event::Effect(node, life) => self.effect(node, life),
             Event::Gate(node) => self.gate_closes(node),
-            Event::Leave(node, life, advert) => self.leave(node, life, *advert),
+            Event::Leave(node, life, outgoing) => self.leave(node, life, *outgoing),
             Event::Netlink(node, life, fact) => {
                 if self.nodes[node].life == life {
                     self.nodes[node].netlink_in_flight -= 1;
@@ -278,6 +282,7 @@ fn new_node(scenario: &Scenario, id: NodeId) -> Node {
         deadline: None,
         fires_at: None,
         listens: false,
+        first_socket: 0,
         ring: Vec::new(),
         memory: None,
         changes: Vec::new(),
