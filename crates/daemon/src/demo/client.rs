@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,11 @@ use super::web;
 /// Time between two questions.
 pub const PERIOD: Duration = Duration::from_millis(10);
 
-/// A question not answered in this time is given up, and the next one asked. It bounds what an outage is measured to.
-const PATIENCE: Duration = Duration::from_millis(50);
-
 /// What the client remembers.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
     answers: Arc<Mutex<Vec<Answer>>>,
+    failures: Arc<Mutex<Vec<Instant>>>,
     enough: Arc<AtomicBool>,
 }
 
@@ -30,12 +28,14 @@ pub struct Answer {
     pub from: String,
 }
 
-/// Asks until [`Memory::stop`]. Runs on a thread inside the client's namespace.
-pub fn ask(service: SocketAddr, memory: &Memory) {
+/// Asks until [`Memory::stop`]. Runs on a thread inside the client's namespace. A question that is not answered within
+/// `patience` is given up, and the next one asked.
+pub fn ask(service: SocketAddr, patience: Duration, memory: &Memory) {
     let mut next = Instant::now();
     while !memory.enough.load(Ordering::Relaxed) {
-        if let Ok(from) = web::fetch(service, PATIENCE) {
-            memory.remember(Answer { at: Instant::now(), from });
+        match web::fetch(service, patience) {
+            Ok(from) => memory.remember(Answer { at: Instant::now(), from }),
+            Err(_) => lock(&memory.failures).push(Instant::now()),
         }
         next += PERIOD;
         match next.checked_duration_since(Instant::now()) {
@@ -47,7 +47,7 @@ pub fn ask(service: SocketAddr, memory: &Memory) {
 
 impl Memory {
     fn remember(&self, answer: Answer) {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner).push(answer);
+        lock(&self.answers).push(answer);
     }
 
     /// Ends [`ask`] after its present question.
@@ -58,15 +58,34 @@ impl Memory {
     /// The last answer.
     #[must_use]
     pub fn last(&self) -> Option<Answer> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner).last().cloned()
+        lock(&self.answers).last().cloned()
     }
 
     /// The answers that came in since, oldest first.
     #[must_use]
     pub fn since(&self, start: Instant) -> Vec<Answer> {
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let answers = lock(&self.answers);
         let first = answers.partition_point(|answer| answer.at < start);
         answers[first..].to_vec()
+    }
+
+    /// How many answers came in since, by node.
+    #[must_use]
+    pub fn tally(&self, start: Instant) -> Vec<(String, usize)> {
+        let mut tally: Vec<(String, usize)> = Vec::new();
+        for answer in self.since(start) {
+            match tally.iter_mut().find(|(name, _)| *name == answer.from) {
+                Some((_, count)) => *count += 1,
+                None => tally.push((answer.from, 1)),
+            }
+        }
+        tally
+    }
+
+    /// How many questions have failed since.
+    #[must_use]
+    pub fn failures(&self, start: Instant) -> usize {
+        lock(&self.failures).iter().filter(|at| **at >= start).count()
     }
 
     /// The longest time without an answer between `start` and `end`.
@@ -74,10 +93,15 @@ impl Memory {
     /// The last answer before `start` counts as its beginning, so a failure that begins at `start` is measured whole.
     #[must_use]
     pub fn longest_silence(&self, start: Instant, end: Instant) -> Duration {
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let answers = lock(&self.answers);
         let times: Vec<Instant> = answers.iter().map(|answer| answer.at).collect();
         longest_gap(&times, start, end)
     }
+}
+
+/// What was remembered counts even if a thread panicked over it.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn longest_gap(times: &[Instant], start: Instant, end: Instant) -> Duration {

@@ -4,9 +4,11 @@
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::time::Duration;
 
-use super::theory::Bounds;
+use super::failover::theory::Bounds;
+use super::pace::Passed;
 
 /// Characters of a bar that means "every question answered".
 const BAR_WIDTH: usize = 20;
@@ -30,14 +32,12 @@ enum Tone {
 /// One second, as seen by the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Second {
-    /// Seconds since the beginning.
-    pub at: u64,
-    /// Whether each director has the address.
-    pub holds: [bool; 2],
+    /// Which.
+    pub passed: Passed,
+    /// What each of the two nodes has to do with the service; `None`: nothing.
+    pub marks: [Option<String>; 2],
     /// Answers by each node.
     pub answers: Vec<(String, usize)>,
-    /// Questions that could have been answered.
-    pub most: usize,
 }
 
 /// One row of the table.
@@ -51,6 +51,19 @@ pub struct Row {
     pub outage: Duration,
     /// What the protocol asks for.
     pub bounds: Bounds,
+}
+
+/// One row of the table of the load balancer: something happened, and the table followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What happened.
+    pub event: String,
+    /// When the table was as it should be.
+    pub took: Duration,
+    /// Questions of the client that were not answered; `None` if there was none.
+    pub lost: Option<usize>,
+    /// What it takes, in words.
+    pub because: String,
 }
 
 impl Screen {
@@ -100,21 +113,34 @@ impl Screen {
 
     fn second_line(self, second: &Second) -> String {
         let total: usize = second.answers.iter().map(|(_, count)| count).sum();
-        let filled = (total * BAR_WIDTH).div_ceil(second.most.max(1)).min(BAR_WIDTH);
+        let filled = (total * BAR_WIDTH).div_ceil(second.passed.most.max(1)).min(BAR_WIDTH);
         let bar = if self.blocks { "█" } else { "#" }.repeat(filled);
         let gap = if self.blocks { "·" } else { "." }.repeat(BAR_WIDTH - filled);
-        let tone = if total * 10 >= second.most * 9 { Tone::Good } else { Tone::Bad };
-        let flags = second.holds.map(|holds| {
-            let word = format!("{:<7}", if holds { "holds" } else { "-" });
-            if holds { self.paint(&word, Tone::Good) } else { self.paint(&word, Tone::Dim) }
+        let tone = if total * 10 >= second.passed.most * 9 { Tone::Good } else { Tone::Bad };
+        let marks = second.marks.each_ref().map(|mark| {
+            let word = format!("{:<7}", mark.as_deref().unwrap_or("-"));
+            self.paint(&word, if mark.is_some() { Tone::Good } else { Tone::Dim })
         });
         let shares: Vec<String> =
             second.answers.iter().map(|(name, count)| format!("{count} from {name}")).collect();
         let shares = if shares.is_empty() { "none".to_owned() } else { shares.join(", ") };
-        format!("  {:>5} s  {} {} {}{gap} {shares}", second.at, flags[0], flags[1], self.paint(&bar, tone),)
+        format!(
+            "  {:>5} s  {} {} {}{gap} {shares}",
+            second.passed.at,
+            marks[0],
+            marks[1],
+            self.paint(&bar, tone),
+        )
     }
 
-    /// Prints the table.
+    /// Says that the lab stands, and how to get in.
+    pub fn stand(self, entrances: &[String], folder: &Path) {
+        self.announce("The lab stands until you press Ctrl-C. To enter it, from another terminal:");
+        entrances.iter().for_each(|entrance| show(&format!("   {entrance}")));
+        show(&format!("   ls {}    # configurations and logs", folder.display()));
+    }
+
+    /// Prints the table of the failovers.
     pub fn table(self, rows: &[Row]) {
         let width = rows.iter().map(|row| row.event.chars().count()).max().unwrap_or(0);
         show(&self.paint(
@@ -127,6 +153,20 @@ impl Screen {
                 "{:<width$}  {takeover}  {outage:>13}  {protocol:<11}  {}",
                 row.event, row.bounds.because
             ));
+        }
+    }
+
+    /// Prints the table of what happened behind the load balancer. `lost` is shown if there was a client.
+    pub fn steps(self, steps: &[Step]) {
+        let width = steps.iter().map(|step| step.event.chars().count()).max().unwrap_or(0);
+        let client = steps.iter().any(|step| step.lost.is_some());
+        let lost = if client { "  client lost" } else { "" };
+        let heading = format!("\n{:<width$}  in the table after{lost}  because", "what happened");
+        show(&self.paint(&heading, Tone::Bold));
+        for step in steps {
+            let took = self.paint(&format!("{:>18}", figure(step.took)), Tone::Good);
+            let lost = step.lost.map(|lost| format!("  {lost:>11}")).unwrap_or_default();
+            show(&format!("{:<width$}  {took}{lost}  {}", step.event, step.because));
         }
     }
 
@@ -178,7 +218,6 @@ fn span(bounds: &Bounds) -> String {
     let (least, most) = (bounds.least.as_secs_f64(), bounds.most.as_secs_f64());
     match bounds.most {
         Duration::ZERO => "none".to_owned(),
-        _ if bounds.least == bounds.most => format!("{most:.2} s"),
         _ => format!("{least:.2}-{most:.2} s"),
     }
 }
@@ -191,12 +230,20 @@ fn show(text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::theory;
+    use std::time::Instant;
+
+    use super::super::failover::theory;
     use super::*;
+
+    fn second(at: u64, marks: [Option<&str>; 2], answers: &[(&str, usize)]) -> Second {
+        let passed = Passed { at, since: Instant::now(), most: 100 };
+        let answers = answers.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+        Second { passed, marks: marks.map(|mark| mark.map(str::to_owned)), answers }
+    }
 
     #[test]
     fn a_second_shows_who_holds_the_address_and_who_answered() {
-        let second = Second { at: 7, holds: [false, true], answers: vec![("lb2".into(), 50)], most: 100 };
+        let second = second(7, [None, Some("holds")], &[("lb2", 50)]);
         assert_eq!(
             Screen::plain().second_line(&second),
             "      7 s  -       holds   ##########.......... 50 from lb2"
@@ -205,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_second_without_an_answer_says_so() {
-        let second = Second { at: 12, holds: [false, false], answers: Vec::new(), most: 100 };
+        let second = second(12, [None, None], &[]);
         assert!(Screen::plain().second_line(&second).ends_with(".................... none"));
     }
 

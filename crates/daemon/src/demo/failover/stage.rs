@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 
-use super::client::{self, Memory};
-use super::web;
+use super::super::client::{self, Memory};
+use super::super::web;
 use crate::lab::{AddressWatch, Daemon, Lab, Node, Process, Program};
 
 /// The virtual address, out of the range set aside for documentation: nothing outside of the lab ever sees it.
@@ -25,7 +25,10 @@ pub const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Failures in a row until the web service counts as dead.
 pub const CHECK_FALL: u32 = 2;
 
-/// Everything the demo plays with. Dropping it ends every process and removes every namespace.
+/// How long the client waits for an answer: it bounds what an outage is measured to.
+const CLIENT_PATIENCE: Duration = Duration::from_millis(50);
+
+/// Everything this part plays with. Dropping it ends every process and removes every namespace.
 #[derive(Debug)]
 pub struct Stage {
     /// The two directors, `lb1` and `lb2`.
@@ -72,7 +75,7 @@ impl Stage {
         let asking = {
             let memory = memory.clone();
             let service = SocketAddr::new(VIRTUAL_ADDRESS, web::PORT);
-            client.namespace().thread("client", move || client::ask(service, &memory))?
+            client.namespace().thread("client", move || client::ask(service, CLIENT_PATIENCE, &memory))?
         };
         Ok(Self { directors, memory, client, asking: Some(asking), lab })
     }
@@ -102,19 +105,7 @@ impl Stage {
     /// How to get into the lab, one command a line.
     #[must_use]
     pub fn entrances(&self) -> Vec<String> {
-        let nodes = self.directors.iter().map(|director| &director.node).chain([&self.client]);
-        let user =
-            if nix::unistd::Uid::effective().is_root() && std::env::var_os("MAINSTAY_LAB_INSIDE").is_none() {
-                String::new()
-            } else {
-                format!("--user --preserve-credentials --target {} ", std::process::id())
-            };
-        nodes
-            .map(|node| {
-                let path = node.namespace().path();
-                format!("nsenter {user}--net={}    # {}", path.display(), node.name())
-            })
-            .collect()
+        crate::demo::entrances([&self.directors[0].node, &self.directors[1].node, &self.client])
     }
 
     /// Where the configurations and logs are.

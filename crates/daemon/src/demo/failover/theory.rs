@@ -31,11 +31,16 @@ pub fn silence(backup_priority: u8, advert_interval: Duration) -> Bounds {
     }
 }
 
-/// The master gives up with an advert of priority 0: its backup waits for its skew only.
+/// The master gives up with an advert of priority 0: its backup waits for its skew only, and not even that between two
+/// Mainstays, which know by their heartbeats that nobody else can follow.
 #[must_use]
 pub fn resignation(backup_priority: u8, advert_interval: Duration) -> Bounds {
     let skew = skew_time(backup_priority, advert_interval);
-    Bounds { least: skew, most: skew, because: format!("skew {:.2} s", skew.as_secs_f64()) }
+    Bounds {
+        least: Duration::ZERO,
+        most: skew,
+        because: format!("at once between two Mainstays, else skew {:.2} s", skew.as_secs_f64()),
+    }
 }
 
 /// A tracking script notices first: `fall` failures in a row at `interval`, then the master gives up.
@@ -80,6 +85,12 @@ mod tests {
         let bounds = silence(100, SECOND);
         assert_eq!(bounds.most, Duration::from_micros(3_609_375));
         assert_eq!(bounds.least, Duration::from_micros(2_609_375));
+    }
+
+    #[test]
+    fn a_resignation_takes_the_skew_at_most() {
+        let bounds = resignation(100, SECOND);
+        assert_eq!((bounds.least, bounds.most), (Duration::ZERO, Duration::from_micros(609_375)));
     }
 
     #[test]
