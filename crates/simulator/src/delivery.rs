@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::fault::Cause;
 use crate::frame::{Arp, Body, Frame, Station, To, mac_of};
-use crate::node::{Fact, RING};
+use crate::kernel::SECOND_INDEX;
+use crate::node::{Fact, Node, RING};
 use crate::world::{Event, World};
 
 /// Time between two packets of a host to each virtual router.
@@ -29,7 +30,8 @@ impl World {
 
     /// The hardware destination of an IP destination.
     pub(crate) fn destination(&self, address: IpAddr) -> To {
-        let station = (0..self.nodes.len()).find(|station| self.nodes[*station].own == address);
+        let is_of = |node: &Node| node.own == address || node.kernel.second == Some(address);
+        let station = self.nodes.iter().position(is_of);
         station.map_or(To::Group, |station| To::One(mac_of(station)))
     }
 
@@ -46,7 +48,8 @@ impl World {
             To::Everybody | To::Group => true,
             To::One(mac) => mac == node.kernel.mac,
         };
-        if !for_us || !node.kernel.carrier || node.off > 0 {
+        let second = matches!(&frame.body, Body::Heartbeat(beat) if beat.link == SECOND_INDEX);
+        if !for_us || !(node.kernel.carrier || second) || node.off > 0 {
             return;
         }
         if node.paused > 0 {

@@ -9,7 +9,7 @@ use mainstay_core::router::plan::{Preempt, Version};
 use crate::fault::{Change, Fault, Memory, PausedClock, Timed};
 use crate::network::Weather;
 use crate::random::Random;
-use crate::scenario::{Beats, Kind, Lease, NodeSpec, Scenario};
+use crate::scenario::{Beats, Kind, Lease, NodeSpec, Scenario, Second};
 
 /// How long faults are drawn for, at most.
 const TROUBLE: u64 = 60_000;
@@ -75,6 +75,7 @@ pub fn scenario(seed: u64) -> Scenario {
         addresses: r.pick(&[1, 1, 2, 3]),
         grouped,
         hosts: r.pick(&[1, 2]),
+        second: Second::None,
         weather: Weather::FAIR,
         nodes: Vec::new(),
         faults: Vec::new(),
@@ -107,7 +108,9 @@ pub fn scenario(seed: u64) -> Scenario {
             scenario.faults.push(Timed { at, lasts: lasting(&mut random, interval), fault });
         }
     }
-    add_heartbeats(&mut Random::new(seed ^ 0x6865_6172_7462), &mut scenario);
+    let mut random = Random::new(seed ^ 0x6865_6172_7462);
+    add_heartbeats(&mut random, &mut scenario);
+    add_paths(&mut random, &mut scenario, faults, TROUBLE);
     scenario.faults.sort_by_key(|timed| timed.at);
     scenario
 }
@@ -139,6 +142,44 @@ fn add_heartbeats(r: &mut Random, scenario: &mut Scenario) {
     }
 }
 
+/// A second link in a part of the seeds, and what befalls it, and the adverts of a link whose heartbeats pass; these come
+/// on top of the faults of the seed, `faults` of them.
+fn add_paths(r: &mut Random, scenario: &mut Scenario, faults: u64, span: u64) {
+    let beats = scenario.nodes.iter().filter(|node| node.beats != Beats::Off).count();
+    if beats < 2 {
+        return;
+    }
+    scenario.second = match r.below(10) {
+        0..4 => Second::None,
+        4..7 => Second::Multicast,
+        _ => Second::Unicast,
+    };
+    let usual = r.pick(&[0, 10, 30, 60]);
+    for _ in 0..faults {
+        if r.percent(usual) {
+            let at = r.milliseconds(0, span);
+            let lasts = lasting(r, scenario.interval);
+            let fault = path_fault(r, scenario);
+            scenario.faults.push(Timed { at, lasts, fault });
+        }
+    }
+}
+
+fn path_fault(r: &mut Random, scenario: &Scenario) -> Fault {
+    let count = scenario.nodes.len();
+    let node = r.index(count);
+    let other = (node + 1 + r.index(count - 1)) % count;
+    match (r.below(8), scenario.second) {
+        (0, _) => Fault::AdvertDeaf(node, other),
+        (1 | 2, _) => Fault::Deaf(node, other),
+        (3, _) => Fault::CutOff(node),
+        (_, Second::None) => Fault::AdvertDeaf(node, other),
+        (4, _) => Fault::SecondCutOff(node),
+        (5, _) => Fault::SecondLoss(r.pick(&[10, 60])),
+        _ => Fault::SecondDeaf(node, other),
+    }
+}
+
 fn late_fault(r: &mut Random, scenario: &Scenario) -> Fault {
     Fault::GateRefusal(r.index(scenario.nodes.len()))
 }
@@ -153,6 +194,7 @@ pub fn life(seed: u64) -> Scenario {
     scenario.lasts = (scenario.interval * LIFE).min(LONGEST_LIFE);
     let enabled: Vec<u64> = (0..KINDS).filter(|_| r.percent(30)).collect();
     let faults = if enabled.is_empty() { 0 } else { r.below(40) };
+    let span = scenario.lasts.as_millis() as u64;
     scenario.faults = (0..faults)
         .map(|_| {
             let kind = r.pick(&enabled);
@@ -164,6 +206,7 @@ pub fn life(seed: u64) -> Scenario {
             Timed { at, lasts, fault }
         })
         .collect();
+    add_paths(&mut Random::new(seed ^ 0x6c69_6665_7061_7468), &mut scenario, faults, span);
     scenario.faults.sort_by_key(|timed| timed.at);
     scenario
 }

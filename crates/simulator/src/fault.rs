@@ -32,13 +32,21 @@ pub enum Fault {
     CutOff(NodeId),
     /// No multicast of the first reaches the second.
     MulticastDeaf(NodeId, NodeId),
+    /// No advert of the first reaches the second: a firewall drops VRRP and lets UDP pass.
+    AdvertDeaf(NodeId, NodeId),
+    /// On the second link nothing of the first reaches the second.
+    SecondDeaf(NodeId, NodeId),
+    /// On the second link nothing passes between this node and anybody else.
+    SecondCutOff(NodeId),
+    /// So many in a hundred frames are lost on the second link.
+    SecondLoss(u32),
     /// So many in a hundred frames are lost.
     Loss(u32),
     /// So many in a hundred frames come twice.
     Duplication(u32),
     /// Frames take up to this long, and overtake each other.
     Delay(Duration),
-    /// So many in a hundred VRRP messages have a bit flipped.
+    /// So many in a hundred VRRP messages and heartbeats have a bit flipped.
     Damage(u32),
     /// Somebody removes the virtual addresses that are on this node.
     Removal(NodeId),
@@ -159,6 +167,7 @@ impl Fault {
             | Self::ClockRate(node, _)
             | Self::Carrier(node)
             | Self::CutOff(node)
+            | Self::SecondCutOff(node)
             | Self::Removal(node)
             | Self::Refusal(node)
             | Self::SendRefusal(node)
@@ -167,8 +176,13 @@ impl Fault {
             | Self::OwnAddress(node)
             | Self::Script(node)
             | Self::Reload(node, _) => [Some(*node), None],
-            Self::Deaf(from, to) | Self::MulticastDeaf(from, to) => [Some(*from), Some(*to)],
-            Self::Loss(_) | Self::Duplication(_) | Self::Delay(_) | Self::Damage(_) => [None, None],
+            Self::Deaf(from, to)
+            | Self::MulticastDeaf(from, to)
+            | Self::AdvertDeaf(from, to)
+            | Self::SecondDeaf(from, to) => [Some(*from), Some(*to)],
+            Self::Loss(_) | Self::SecondLoss(_) | Self::Duplication(_) | Self::Delay(_) | Self::Damage(_) => {
+                [None, None]
+            }
         }
     }
 
@@ -182,13 +196,18 @@ impl Fault {
             Self::SlowLoop(..) => Some(Cause::SlowLoop),
             Self::SlowKernel(..) => Some(Cause::SlowKernel),
             Self::Carrier(_) => Some(Cause::Carrier),
-            Self::Deaf(..) | Self::CutOff(_) | Self::MulticastDeaf(..) => Some(Cause::Cut),
+            Self::Deaf(..) | Self::CutOff(_) | Self::MulticastDeaf(..) | Self::AdvertDeaf(..) => {
+                Some(Cause::Cut)
+            }
             Self::Delay(_) => Some(Cause::Delay),
             Self::SendRefusal(_) => Some(Cause::SendRefusal),
             Self::Reload(_, Change::Interval(_)) => Some(Cause::Reload),
             Self::LostEvents(_) => Some(Cause::LostEvents),
             // Lost and damaged adverts excuse one by one, as they are lost. The others must not make two holders.
             Self::Loss(_)
+            | Self::SecondDeaf(..)
+            | Self::SecondCutOff(_)
+            | Self::SecondLoss(_)
             | Self::Damage(_)
             | Self::Duplication(_)
             | Self::ClockRate(..)

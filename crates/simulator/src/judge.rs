@@ -29,6 +29,7 @@ use mainstay_core::router::{Action, Advert, NotifyObject, NotifyState, State};
 use crate::daemon::name;
 use crate::fault::{Cause, Fault, NodeId, PausedClock, Timed};
 use crate::moment::Moment;
+use crate::network::Passage;
 use crate::node::States;
 use crate::pace::Pace;
 use crate::scenario::{Kind, Scenario};
@@ -43,6 +44,8 @@ const ANNOUNCED: Duration = Duration::from_millis(6500);
 const REDISCOVERED: Duration = Duration::from_secs(45);
 /// Two that take over within so short a time have not heard of each other.
 const AT_ONCE: Duration = Duration::from_millis(2);
+/// From one heartbeat that says everything to the next, beside adverts.
+const A_HEARTBEAT: Duration = Duration::from_millis(1350);
 /// A kernel rounds a lease down twice to jiffies of 4 ms; the router does not.
 const ROUNDING: Duration = Duration::from_millis(8);
 /// Orders a node may give in one second: three routers in one group, announcing in a contest every 100 ms.
@@ -72,6 +75,14 @@ pub struct Judge {
     excuses: Vec<Excuse>,
     /// When the last trouble of any kind ends.
     trouble_until: Moment,
+    /// Until when something disturbs the nodes themselves, or all of the network, rather than a way between them.
+    disturbed_until: Moment,
+    /// How well each node can hear each other one, by (from, to), and since when.
+    passages: Vec<(Passage, Moment)>,
+    /// The same for which nodes believe each other's heartbeats.
+    on_terms: Vec<bool>,
+    /// The longest advert interval.
+    longest: Duration,
     /// When the last thing that was late for its delay, or for a slow loop, has arrived.
     late_until: Moment,
     last_look: Moment,
@@ -238,6 +249,13 @@ impl Judge {
                 .fold(0, |bits, node| bits | 1 << node),
             trouble_until: Moment(0),
             late_until: Moment(0),
+            disturbed_until: Moment(0),
+            passages: vec![(Passage::Closed, Moment(0)); scenario.nodes.len() * scenario.nodes.len()],
+            on_terms: (0..scenario.nodes.len())
+                .flat_map(|one| (0..scenario.nodes.len()).map(move |other| (one, other)))
+                .map(|(one, other)| scenario.are_on_terms(one, other))
+                .collect(),
+            longest,
             last_look: Moment(0),
             grace: longest + Duration::from_millis(100),
             memory_of_loss: longest * 6 + Duration::from_millis(1100),
@@ -261,6 +279,9 @@ impl Judge {
         };
         let until = now + timed.lasts + self.grace + late;
         self.trouble_until = self.trouble_until.max(until);
+        if !is_about_ways(&timed.fault) {
+            self.disturbed_until = self.disturbed_until.max(until);
+        }
         if matches!(timed.fault, Fault::Delay(_) | Fault::SlowLoop(..)) {
             self.late_until = self.late_until.max(now + timed.lasts + late);
         }
@@ -440,7 +461,12 @@ impl Judge {
         let leased = |node: NodeId| watched.leased & 1 << node != 0 && watched.leased_from[node] <= now;
         let holds = |node: NodeId| watched.holders & 1 << node != 0;
         let running = || self.excuses.iter().filter(|excuse| excuse.until >= now);
-        let counts = |excuse: &&Excuse| excuse.by.is_none_or(|node| holds(node) && !leased(node));
+        let understand = self.understand_each_other(now, watched);
+        let of_a_way = |cause: Cause| matches!(cause, Cause::Cut | Cause::Loss | Cause::SendRefusal);
+        let counts = |excuse: &&Excuse| {
+            excuse.by.is_none_or(|node| holds(node) && !leased(node))
+                && !(understand && of_a_way(excuse.cause))
+        };
         let abandoned = (0..self.leases.len())
             .any(|node| holds(node) && self.abandoned & 1 << node != 0 && !leased(node));
         let excuse = running().find(counts).map(|excuse| excuse.cause);
@@ -449,6 +475,45 @@ impl Judge {
         excuse
             .or(abandoned.then_some(Cause::Crash))
             .or_else(|| (watched.contested_until >= now && is_hit()).then_some(Cause::Contest))
+    }
+
+    /// How well heartbeats and adverts pass from one node to another has changed, or not.
+    pub fn note_passage(&mut self, now: Moment, (from, to): (NodeId, NodeId), passage: Passage) {
+        let known = &mut self.passages[from * self.leases.len() + to];
+        if known.0 != passage {
+            *known = (passage, now);
+        }
+    }
+
+    /// Whether all holders of an address have had the time to hear of each other by heartbeat, or one to learn that the
+    /// other cannot hear it: then the state of the network excuses them no longer.
+    fn understand_each_other(&self, now: Moment, watched: &Watched) -> bool {
+        let holders = || (0..self.leases.len()).filter(|node| watched.holders & 1 << node != 0);
+        let settled = now > self.disturbed_until;
+        settled
+            && holders()
+                .all(|one| holders().all(|other| one == other || self.understand(now, watched, one, other)))
+    }
+
+    fn understand(&self, now: Moment, watched: &Watched, one: NodeId, other: NodeId) -> bool {
+        let nodes = self.leases.len();
+        let (to, to_since) = self.passages[one * nodes + other];
+        let (back, back_since) = self.passages[other * nodes + one];
+        let since = to_since.max(back_since).max(self.came[one]).max(self.came[other]);
+        let on_terms = self.on_terms[one * nodes + other];
+        on_terms
+            && match (to, back) {
+                // A backup may be about to take over when the way opens; then each hears the other's next advert.
+                (Passage::Free, Passage::Free) => {
+                    now.since(since) > self.longest * 2 + Duration::from_millis(100)
+                }
+                // One that holds and is heard, but does not hear: it says so with its next advert, or the next heartbeat of
+                // a master that is not new, and that is told at least three quarters of an interval after it was answered.
+                (Passage::Free, Passage::Closed) | (Passage::Closed, Passage::Free) => {
+                    now.since(since.max(watched.since)) > self.longest.max(A_HEARTBEAT) + self.longest * 3 / 4
+                }
+                _ => false,
+            }
     }
 
     /// An advert reached a node's process.
@@ -620,6 +685,23 @@ impl Judge {
     pub fn holders(&self, address: IpAddr) -> u32 {
         self.addresses.iter().find(|watched| watched.address == address).map_or(0, |watched| watched.holders)
     }
+}
+
+/// Whether a fault befalls a way between nodes, of which there may be others.
+const fn is_about_ways(fault: &Fault) -> bool {
+    matches!(
+        fault,
+        Fault::Deaf(..)
+            | Fault::CutOff(_)
+            | Fault::MulticastDeaf(..)
+            | Fault::AdvertDeaf(..)
+            | Fault::SecondDeaf(..)
+            | Fault::SecondCutOff(_)
+            | Fault::SecondLoss(_)
+            | Fault::Loss(_)
+            | Fault::Damage(_)
+            | Fault::SendRefusal(_)
+    )
 }
 
 /// What a master must do about what it heard.

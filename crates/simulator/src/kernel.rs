@@ -1,4 +1,4 @@
-//! A node's kernel, as far as it matters: one link, its addresses, and what it tells its listeners.
+//! A node's kernel, as far as it matters: its link (and perhaps a second one), its addresses, and what it tells its listeners.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -9,10 +9,14 @@ use mainstay_core::router::{Link, RouterPlan};
 use crate::frame::Mac;
 use crate::gates::Gates;
 
-/// The one link's name.
+/// The name of the link of the adverts.
 pub const LINK: &str = "eth0";
-/// The one link's index.
+/// Its index.
 pub const INDEX: LinkIndex = LinkIndex(2);
+/// The second link, for heartbeats only.
+pub const SECOND_LINK: &str = "eth1";
+/// Its index.
+pub const SECOND_INDEX: LinkIndex = LinkIndex(3);
 
 /// A modelled kernel.
 #[derive(Debug)]
@@ -21,6 +25,8 @@ pub struct Kernel {
     pub mac: Mac,
     /// Addresses on the link; the first of the list is the node's own.
     addresses: Vec<IpAddr>,
+    /// Its address on the second link, if it has one.
+    pub second: Option<IpAddr>,
     /// Sorted. A few: to look through them costs less than to search.
     virtual_addresses: Vec<IpAddr>,
     /// What it refused to add and nobody has added or removed since.
@@ -46,6 +52,7 @@ impl Kernel {
         Self {
             mac,
             addresses,
+            second: None,
             virtual_addresses: Vec::new(),
             refused: BTreeSet::new(),
             gates: Gates::new(),
@@ -141,6 +148,19 @@ impl Kernel {
     #[must_use]
     pub fn listing(&self) -> (Vec<Link>, Vec<(LinkIndex, IpAddr)>) {
         let all = self.addresses.iter().copied().chain(self.virtual_addresses());
-        (vec![self.link()], all.map(|address| (INDEX, address)).collect())
+        let mut links = vec![self.link()];
+        let mut addresses: Vec<_> = all.map(|address| (INDEX, address)).collect();
+        if let Some(address) = self.second {
+            let mac = self.mac.map(|byte| byte ^ 0x10);
+            links.push(Link {
+                index: SECOND_INDEX,
+                name: SECOND_LINK.into(),
+                running: true,
+                mac: Some(mac),
+                ..self.link()
+            });
+            addresses.push((SECOND_INDEX, address));
+        }
+        (links, addresses)
     }
 }

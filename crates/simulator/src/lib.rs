@@ -40,4 +40,5 @@ pub mod story;
 pub mod table;
 pub mod trace;
 mod trouble;
+mod ways;
 pub mod world;

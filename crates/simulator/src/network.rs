@@ -36,6 +36,17 @@ impl Weather {
     };
 }
 
+/// How well something passes from one station to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Passage {
+    /// Not at all.
+    Closed,
+    /// Some of it.
+    Poor,
+    /// All of it.
+    Free,
+}
+
 /// The network between stations.
 #[derive(Debug)]
 pub struct Network {
@@ -50,6 +61,8 @@ pub struct Network {
     cut: Vec<u8>,
     /// The same for multicast.
     multicast_cut: Vec<u8>,
+    /// The same for VRRP, as a firewall may have it that lets UDP pass.
+    advert_cut: Vec<u8>,
 }
 
 impl Network {
@@ -64,6 +77,7 @@ impl Network {
             learned: vec![None; stations],
             cut: vec![0; pairs],
             multicast_cut: vec![0; pairs],
+            advert_cut: vec![0; pairs],
         }
     }
 
@@ -75,6 +89,24 @@ impl Network {
     /// One reason more (or less) for no multicast to pass from `from` to `to`.
     pub fn cut_multicast(&mut self, from: Station, to: Station, more: bool) {
         count(&mut self.multicast_cut[from * self.stations + to], more);
+    }
+
+    /// One reason more (or less) for no VRRP message to pass from `from` to `to`.
+    pub fn cut_adverts(&mut self, from: Station, to: Station, more: bool) {
+        count(&mut self.advert_cut[from * self.stations + to], more);
+    }
+
+    /// How well heartbeats and adverts pass from `from` to `to`.
+    #[must_use]
+    pub fn passage(&self, from: Station, to: Station, multicast: bool) -> Passage {
+        let pair = from * self.stations + to;
+        if self.cut[pair] > 0 || (multicast && self.multicast_cut[pair] > 0) {
+            Passage::Closed
+        } else if self.advert_cut[pair] > 0 || self.weather.loss > 0 || self.weather.damage > 0 {
+            Passage::Poor
+        } else {
+            Passage::Free
+        }
     }
 
     /// Carries a frame: tells `deliver` who receives it, how much later, and what arrives, perhaps damaged. Returns to how
@@ -103,7 +135,10 @@ impl Network {
         for to in (0..stations).filter(|to| *to != from && outlet.is_none_or(|port| port == *to)) {
             let pair = from * self.stations + to;
             let multicast = frame.to == To::Group;
-            let is_cut = self.cut[pair] > 0 || (multicast && self.multicast_cut[pair] > 0);
+            let is_advert = matches!(frame.body, Body::Vrrp(_));
+            let is_cut = self.cut[pair] > 0
+                || (multicast && self.multicast_cut[pair] > 0)
+                || (is_advert && self.advert_cut[pair] > 0);
             if is_cut || (!fair && random.chance(self.weather.loss)) {
                 lost += 1;
                 continue;

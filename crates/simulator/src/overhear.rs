@@ -1,7 +1,9 @@
 //! Heartbeats between the nodes: how they leave, arrive and wait to be read, and what the judge makes of each.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use mainstay_core::heartbeat::AddressDigest;
 use mainstay_core::router::plan::Version;
 use mainstay_core::router::{Datagram, State};
 
@@ -9,10 +11,10 @@ use crate::fault::NodeId;
 use crate::frame::{Beat, Body, Frame, Station, To, mac_of};
 use crate::hearsay::{Belief, SILENCE, Word, Words, read};
 use crate::judge::{Hearing, Standing};
-use crate::kernel::INDEX;
+use crate::kernel::{INDEX, SECOND_INDEX};
 use crate::node::{Fact, Node, States};
 use crate::scenario::Kind;
-use crate::world::World;
+use crate::world::{Event, World};
 
 /// Sockets of a node: for adverts, for heartbeats beside them, for heartbeats on the second link.
 const SOCKETS: u8 = 3;
@@ -33,14 +35,27 @@ impl World {
             payload: datagram.payload,
             damaged: false,
         };
-        self.send(id, &Frame { source: mac_of(id), to, body: Body::Heartbeat(beat) });
+        let second = beat.link == SECOND_INDEX;
+        let frame = Frame { source: mac_of(id), to, body: Body::Heartbeat(beat) };
+        if !second {
+            return self.send(id, &frame);
+        }
+        let _ = self.second.carry(self.now, id, &frame, &mut self.random, |to, after, frame| {
+            self.queue.push(self.now + after, Event::Arrive(to, frame));
+        });
     }
 
     /// A heartbeat reaches a node's kernel.
     pub(crate) fn beat_arrives(&mut self, station: Station, to: To, beat: Beat) {
         let node = &self.nodes[station];
-        let to_us = to == To::Group || node.kernel.has(beat.destination);
-        if node.listens && to_us && node.plan.heartbeats.peer_view && node.kind == Kind::Mainstay {
+        let beats = &node.plan.heartbeats;
+        let (listens, is_own) = if beat.link == SECOND_INDEX {
+            (!beats.paths.is_empty(), node.kernel.second == Some(beat.destination))
+        } else {
+            (beats.peer_view, node.kernel.has(beat.destination))
+        };
+        let to_us = to == To::Group || is_own;
+        if node.listens && listens && to_us && node.kind == Kind::Mainstay {
             self.tell(station, Fact::Heartbeat(beat));
         }
     }
@@ -72,7 +87,7 @@ impl World {
         let mut hearings = Vec::new();
         if belief != Belief::No {
             for word in &words.of_routers {
-                hearings.extend(self.overhear_word(id, beat.sender, (&words, belief), word, before));
+                hearings.extend(self.overhear_word(id, beat, (&words, belief), word, before));
             }
         }
         hearings
@@ -81,22 +96,25 @@ impl World {
     fn overhear_word(
         &mut self,
         id: NodeId,
-        sender: NodeId,
+        beat: &Beat,
         (words, belief): (&Words, Belief),
         word: &Word,
         before: &States,
     ) -> Option<Hearing> {
-        let node = &self.nodes[id];
+        let (node, sender) = (&self.nodes[id], beat.sender);
         let router = node.plan.instances.iter().position(|plan| plan.vrid.get() == word.vrid)?;
         let plan = &node.plan.instances[router];
         let (own, local) = (node.own, node.clock.read(self.now));
         let same_interval = plan.version == Version::V3 || word.interval == plan.advert_interval;
         let state = *before.get(router)?;
+        let ours: Vec<IpAddr> = plan.addresses.iter().map(|address| address.address).collect();
+        // A stranger's virtual router on the second link is none of ours, unless it is known otherwise.
+        let foreign = beat.link == SECOND_INDEX && AddressDigest::of(&ours).0 != word.addresses;
         let news = self.hearsay.hear(local, (id, sender, router), own, words, word);
         if news == Belief::No {
             return None;
         }
-        let unsure = news == Belief::Unsure || belief == Belief::Unsure;
+        let unsure = foreign || news == Belief::Unsure || belief == Belief::Unsure;
         let lapse = self.lapse(id, router);
         let is_backup = state.0 == State::Backup || (state.0 == State::Master && lapse.is_over);
         let resigns = word.priority == 0 && is_backup && self.hearsay.follows(id, router, word.source);

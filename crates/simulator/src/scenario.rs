@@ -1,18 +1,19 @@
 //! A scenario: the LAN, its nodes and what befalls them. Drawn from a seed or read from a story.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_core::address::{AddressFlags, Family, InterfaceAddress};
 use mainstay_core::router::plan::{
-    AnnouncePlan, Authentication, Destination, HeartbeatPlan, InstancePlan, LeasePlan, Preempt, RouterPlan,
-    ScriptPlan, SyncGroupPlan, Tracker, TrackerTarget, UnicastPeer, Version, WantedState,
+    AnnouncePlan, Authentication, Destination, HeartbeatPlan, InstancePlan, LeasePlan, PathDestination,
+    PathPlan, Preempt, RouterPlan, ScriptPlan, SyncGroupPlan, Tracker, TrackerTarget, UnicastPeer, Version,
+    WantedState,
 };
 
 use crate::fault::{Change, NodeId, Timed};
-use crate::kernel::LINK;
+use crate::kernel::{LINK, SECOND_LINK};
 use crate::network::Weather;
 
 /// Name of the tracking script of a node that has one.
@@ -39,6 +40,8 @@ pub struct Scenario {
     pub grouped: bool,
     /// Hosts that send traffic to the virtual addresses.
     pub hosts: usize,
+    /// The second link between Mainstay nodes that have heartbeats (`@mainstay heartbeat_path dev eth1`).
+    pub second: Second,
     /// The network on a good day.
     pub weather: Weather,
     /// The nodes, `a`, `b`, ...
@@ -80,6 +83,17 @@ impl Default for NodeSpec {
             beats: Beats::Off,
         }
     }
+}
+
+/// The second link between nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Second {
+    /// There is none.
+    None,
+    /// Heartbeats go there to the group.
+    Multicast,
+    /// They go to each peer.
+    Unicast,
 }
 
 /// The VIP lease of a node.
@@ -131,6 +145,7 @@ impl Scenario {
             addresses: 1,
             grouped: false,
             hosts: 1,
+            second: Second::None,
             weather: Weather::FAIR,
             nodes,
             faults: Vec::new(),
@@ -166,6 +181,21 @@ impl Scenario {
                 Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, high, low).into()
             }
         }
+    }
+
+    /// Address of a node on the second link, if it has it. Always IPv4: it need not be of the family of the adverts.
+    #[must_use]
+    pub fn second_address(&self, node: NodeId) -> Option<IpAddr> {
+        let has_it = self.second != Second::None && self.nodes[node].beats != Beats::Off;
+        has_it.then(|| IpAddr::from([172, 16, 0, 10 + node as u8]))
+    }
+
+    /// Whether two nodes believe each other's heartbeats.
+    #[must_use]
+    pub fn are_on_terms(&self, one: NodeId, other: NodeId) -> bool {
+        let (one, other) = (&self.nodes[one], &self.nodes[other]);
+        let mainstay = one.kind == Kind::Mainstay && other.kind == Kind::Mainstay;
+        mainstay && one.beats == other.beats && one.beats != Beats::Off
     }
 
     /// A virtual address of a router.
@@ -303,7 +333,20 @@ impl Scenario {
             Beats::Open => (true, Vec::new()),
             Beats::Keyed => (true, b"a key of thirty-two bytes, or so".to_vec()),
         };
-        HeartbeatPlan { peer_view, key, ..HeartbeatPlan::default() }
+        let path = |destination| PathPlan { link: SECOND_LINK.into(), destination, instance: None };
+        let others = (0..self.nodes.len()).filter(|other| *other != node);
+        let paths = match (self.second, self.second_address(node)) {
+            (Second::None, _) | (_, None) => Vec::new(),
+            (Second::Multicast, Some(_)) => vec![path(PathDestination::Groups {
+                v4: Ipv4Addr::new(224, 0, 0, 18),
+                v6: Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12),
+            })],
+            (Second::Unicast, Some(_)) => others
+                .filter_map(|other| self.second_address(other))
+                .map(|peer| path(PathDestination::Peer(peer)))
+                .collect(),
+        };
+        HeartbeatPlan { peer_view, key, paths, ..HeartbeatPlan::default() }
     }
 
     fn destination(&self, node: NodeId) -> Destination {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::scenario::Scenario;
+use crate::scenario::{Beats, Scenario, Second};
 use crate::trace::Mode;
 use crate::world::World;
 
@@ -78,10 +78,14 @@ fn smaller_ones(scenario: &Scenario) -> Vec<Scenario> {
     if scenario.grouped {
         add(&|other| other.grouped = false);
     }
+    if scenario.second != Second::None {
+        add(&|other| other.second = Second::None);
+    }
     if scenario.unicast {
         add(&|other| other.unicast = false);
     }
     for node in 0..=last {
+        add(&|other| other.nodes[node].beats = Beats::Off);
         add(&|other| other.nodes[node].script = None);
         add(&|other| other.nodes[node].interval = None);
         add(&|other| other.nodes[node].priorities.truncate(1));

@@ -28,7 +28,7 @@ use crate::daemon::name;
 use crate::fault::{Change, Fault, Memory, NodeId, PausedClock, Timed};
 use crate::moment::Moment;
 use crate::node::ROUTERS;
-use crate::scenario::{Beats, Kind, Lease, NodeSpec, Scenario};
+use crate::scenario::{Beats, Kind, Lease, NodeSpec, Scenario, Second};
 use crate::trace::Mode;
 use crate::world::{Outcome, World};
 
@@ -120,6 +120,8 @@ impl Story {
             ["hosts", hosts] => scenario.hosts = hosts.parse()?,
             ["lasts", lasts] => scenario.lasts = duration(lasts)?,
             ["network", rest @ ..] => network(scenario, rest)?,
+            ["second", "link", "multicast"] => scenario.second = Second::Multicast,
+            ["second", "link", "unicast"] => scenario.second = Second::Unicast,
             ["routers", routers, "with", addresses, "addresses", rest @ ..] => {
                 scenario.routers = routers.parse()?;
                 ensure!((1..=ROUTERS).contains(&scenario.routers), "from 1 to {ROUTERS} routers");
@@ -161,6 +163,11 @@ pub fn tell(scenario: &Scenario) -> String {
         scenario.version.number(),
         tell_duration(scenario.interval)
     );
+    match scenario.second {
+        Second::None => {}
+        Second::Multicast => text += "second link multicast\n",
+        Second::Unicast => text += "second link unicast\n",
+    }
     let group = if scenario.grouped { " in one group" } else { "" };
     let _ = writeln!(text, "routers {} with {} addresses{group}", scenario.routers, scenario.addresses);
     for (id, node) in scenario.nodes.iter().enumerate() {
@@ -317,6 +324,12 @@ pub fn phrase(fault: &Fault) -> String {
         Fault::MulticastDeaf(from, to) => {
             format!("{} does not hear multicast of {}", name(*to), name(*from))
         }
+        Fault::AdvertDeaf(from, to) => format!("{} does not hear adverts of {}", name(*to), name(*from)),
+        Fault::SecondDeaf(from, to) => {
+            format!("{} does not hear {} on the second link", name(*to), name(*from))
+        }
+        Fault::SecondCutOff(node) => format!("{} is cut off on the second link", name(*node)),
+        Fault::SecondLoss(percent) => format!("second link loses {percent} %"),
         Fault::Loss(percent) => format!("network loses {percent} %"),
         Fault::Duplication(percent) => format!("network doubles {percent} %"),
         Fault::Delay(most) => format!("network delays by {}", tell_duration(*most)),
@@ -365,6 +378,12 @@ fn fault(words: &[&str]) -> Result<Fault> {
         [to, "does", "not", "hear", "multicast", "of", from] => {
             Fault::MulticastDeaf(node_id(from)?, node_id(to)?)
         }
+        [to, "does", "not", "hear", "adverts", "of", from] => Fault::AdvertDeaf(node_id(from)?, node_id(to)?),
+        [to, "does", "not", "hear", from, "on", "the", "second", "link"] => {
+            Fault::SecondDeaf(node_id(from)?, node_id(to)?)
+        }
+        [node, "is", "cut", "off", "on", "the", "second", "link"] => Fault::SecondCutOff(node_id(node)?),
+        ["second", "link", "loses", percent, "%"] => Fault::SecondLoss(percent.parse()?),
         [to, "does", "not", "hear", from] => Fault::Deaf(node_id(from)?, node_id(to)?),
         [node, "is", "cut", "off"] => Fault::CutOff(node_id(node)?),
         ["network", "loses", percent, "%"] => Fault::Loss(percent.parse()?),

@@ -58,11 +58,15 @@ impl World {
             Fault::Deaf(from, to) => self.network.cut(from, to, true),
             Fault::MulticastDeaf(from, to) => self.network.cut_multicast(from, to, true),
             Fault::CutOff(node) => self.cut_off(node, true),
+            Fault::AdvertDeaf(from, to) => self.network.cut_adverts(from, to, true),
+            Fault::SecondDeaf(from, to) => self.second.cut(from, to, true),
+            Fault::SecondCutOff(node) => self.cut_off_second(node, true),
             Fault::SlowLoop(..)
             | Fault::SlowKernel(..)
             | Fault::ClockRate(..)
             | Fault::Carrier(_)
             | Fault::Loss(_)
+            | Fault::SecondLoss(_)
             | Fault::Duplication(_)
             | Fault::Delay(_)
             | Fault::Damage(_)
@@ -71,6 +75,7 @@ impl World {
             | Fault::GateRefusal(_)
             | Fault::LostEvents(_) => self.recompute(),
         }
+        self.look_at_ways();
         for node in timed.fault.nodes().into_iter().flatten() {
             self.note_holders(node);
         }
@@ -138,11 +143,15 @@ impl World {
             Fault::Deaf(from, to) => self.network.cut(from, to, false),
             Fault::MulticastDeaf(from, to) => self.network.cut_multicast(from, to, false),
             Fault::CutOff(node) => self.cut_off(node, false),
+            Fault::AdvertDeaf(from, to) => self.network.cut_adverts(from, to, false),
+            Fault::SecondDeaf(from, to) => self.second.cut(from, to, false),
+            Fault::SecondCutOff(node) => self.cut_off_second(node, false),
             Fault::SlowLoop(..)
             | Fault::SlowKernel(..)
             | Fault::ClockRate(..)
             | Fault::Carrier(_)
             | Fault::Loss(_)
+            | Fault::SecondLoss(_)
             | Fault::Duplication(_)
             | Fault::Delay(_)
             | Fault::Damage(_)
@@ -151,6 +160,7 @@ impl World {
             | Fault::GateRefusal(_)
             | Fault::LostEvents(_) => self.recompute(),
         }
+        self.look_at_ways();
         for node in timed.fault.nodes().into_iter().flatten() {
             self.note_holders(node);
         }
@@ -164,8 +174,11 @@ impl World {
             self.scenario.faults.iter().filter(lasting).map(|timed| timed.fault).collect();
         let weather = &mut self.network.weather;
         *weather = self.scenario.weather;
+        let second = &mut self.second.weather;
+        *second = self.scenario.weather;
         for fault in &active {
             match fault {
+                Fault::SecondLoss(percent) => second.loss = second.loss.max(percent * 10_000),
                 Fault::Loss(percent) => weather.loss = weather.loss.max(percent * 10_000),
                 Fault::Duplication(percent) => {
                     weather.duplication = weather.duplication.max(percent * 10_000)
@@ -220,6 +233,13 @@ impl World {
         for other in (0..self.nodes.len() + self.hosts.len()).filter(|other| *other != node) {
             self.network.cut(node, other, more);
             self.network.cut(other, node, more);
+        }
+    }
+
+    fn cut_off_second(&mut self, node: NodeId, more: bool) {
+        for other in (0..self.nodes.len()).filter(|other| *other != node) {
+            self.second.cut(node, other, more);
+            self.second.cut(other, node, more);
         }
     }
 

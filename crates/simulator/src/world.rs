@@ -34,6 +34,8 @@ pub struct World {
     /// Whether any configuration changes.
     pub(crate) reloads: bool,
     pub(crate) network: Network,
+    /// The second link, for heartbeats: no station of it is a host.
+    pub(crate) second: Network,
     /// The nodes.
     pub nodes: Vec<Node>,
     pub(crate) hosts: Vec<Host>,
@@ -111,6 +113,7 @@ impl World {
             upcoming: VecDeque::new(),
             reloads: scenario.faults.iter().any(|timed| matches!(timed.fault, Fault::Reload(..))),
             network: Network::new(scenario.nodes.len(), stations, scenario.weather),
+            second: Network::new(scenario.nodes.len(), scenario.nodes.len(), scenario.weather),
             nodes,
             hosts,
             reached: vec![None; scenario.hosts * scenario.routers],
@@ -122,6 +125,7 @@ impl World {
             random,
             scenario,
         };
+        world.look_at_ways();
         world.begin();
         world
     }
@@ -261,12 +265,14 @@ impl World {
 
 fn new_node(scenario: &Scenario, id: NodeId) -> Node {
     let own = scenario.own_address(id);
+    let mut kernel = Kernel::new(mac_of(id), vec![own]);
+    kernel.second = scenario.second_address(id);
     // Each node's clock shows another time, so that nobody can compare them unnoticed.
     let local = Instant::from_nanos(1_000_000_000 * (1000 + 777 * id as u64));
     Node {
         kind: scenario.nodes[id].kind,
         own,
-        kernel: Kernel::new(mac_of(id), vec![own]),
+        kernel,
         clock: Clock::new(Moment(0), local, 0),
         brain: None,
         life: 0,
