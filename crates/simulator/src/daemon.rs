@@ -188,6 +188,7 @@ impl World {
                     && matches!(state, State::Backup | State::Master)
                 {
                     self.judge.node_comes(self.now, id);
+                    self.vacancies.node_comes(self.now);
                 }
             }
         } else {
@@ -312,6 +313,7 @@ impl World {
                 && matches!(state, State::Backup | State::Master)
             {
                 self.judge.node_comes(self.now, id);
+                self.vacancies.node_comes(self.now);
             }
             let heard = hearings.iter().find(|hearing| hearing.router == router);
             if let Some(mut hearing) = heard.copied() {

@@ -45,7 +45,10 @@ impl World {
                     }
                     self.send_after(id, late, Outgoing::Advert(advert));
                 }
-                Action::SendHeartbeat(beat) => self.send_after(id, late, Outgoing::Heartbeat(beat)),
+                Action::SendHeartbeat(beat) => {
+                    self.check_turn(id, &beat.payload);
+                    self.send_after(id, late, Outgoing::Heartbeat(beat));
+                }
                 // Sockets are open at once.
                 Action::SocketsChanged => {}
                 Action::ProbeAddress { mac, address, .. } => {
@@ -114,6 +117,7 @@ impl World {
                 self.netlink(id, Fact::Removed(address.address));
             }
             Action::Announce { mac, address, .. } => {
+                self.check_announcement(id, address);
                 let arp = Arp { request: true, mac, sender: address, target: address };
                 self.send(id, &Frame { source: mac, to: To::Everybody, body: Body::Arp(arp) });
             }
@@ -216,6 +220,12 @@ impl World {
         }
         if let Some(router) = self.nodes[id].router_of(&advert) {
             self.judge.pace.advert_left(id, router, ordered);
+            if let Some(priority) = advert.payload.get(2)
+                && self.nodes[id].kernel.carrier
+            {
+                self.vacancies.advert_left(self.now, id, router, *priority);
+            }
+            self.check_epoch(id, router, &advert);
         }
         let to = self.destination(advert.destination);
         let vrrp = Vrrp {

@@ -72,6 +72,8 @@ pub enum Belief {
 pub struct Told {
     /// When it was heard, by the listener's clock.
     pub at: Instant,
+    /// When the word before it was.
+    pub before: Option<Instant>,
     life: u64,
     turn: u64,
     /// When, at the latest, its sender had heard the listener.
@@ -173,7 +175,10 @@ impl Hearsay {
         let us = word.hears.iter().filter(|(source, _)| *source == own).map(|(_, age)| now - *age).max();
         let others = word.hears.iter().any(|(source, age)| *source != own && *age < SILENCE);
         let (life, turn, leaving) = (words.life, words.turn, words.leaving);
-        *told = Some(Told { at: now, life, turn, us, others, leaving, doubtful: false });
+        // The same may be heard on several paths.
+        let same = told.filter(|known| (known.life, known.turn) == (life, turn));
+        let before = same.map_or_else(|| told.map(|known| known.at), |known| known.before);
+        *told = Some(Told { at: now, before, life, turn, us, others, leaving, doubtful: false });
         Belief::Yes
     }
 

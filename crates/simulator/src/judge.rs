@@ -72,9 +72,13 @@ pub struct Judge {
     addresses: Vec<Watched>,
     /// Whether any address has two holders.
     contested: bool,
+    /// Whether any address has no holder.
+    vacant: bool,
     excuses: Vec<Excuse>,
     /// When the last trouble of any kind ends.
     trouble_until: Moment,
+    /// Until when orders to a kernel may be late.
+    slow_kernels_until: Moment,
     /// Until when something disturbs the nodes themselves, or all of the network, rather than a way between them.
     disturbed_until: Moment,
     /// How well each node can hear each other one, by (from, to), and since when.
@@ -121,6 +125,8 @@ pub struct Judge {
 struct Watched {
     address: IpAddr,
     router: usize,
+    /// Which of the router's addresses.
+    number: usize,
     /// One bit a node.
     holders: u32,
     /// Those of them whose gate closes with their lease.
@@ -209,6 +215,7 @@ impl Judge {
             .map(|(router, number)| Watched {
                 address: scenario.virtual_address(router, number),
                 router,
+                number,
                 holders: 0,
                 leased: 0,
                 since: Moment(0),
@@ -233,6 +240,7 @@ impl Judge {
             dual: BTreeMap::new(),
             addresses,
             contested: false,
+            vacant: true,
             excuses: Vec::new(),
             heard: vec![None; scenario.nodes.len() * scenario.nodes.len() * scenario.routers],
             met: vec![None; scenario.nodes.len() * scenario.nodes.len() * scenario.routers],
@@ -250,6 +258,7 @@ impl Judge {
             trouble_until: Moment(0),
             late_until: Moment(0),
             disturbed_until: Moment(0),
+            slow_kernels_until: Moment(0),
             passages: vec![(Passage::Closed, Moment(0)); scenario.nodes.len() * scenario.nodes.len()],
             on_terms: (0..scenario.nodes.len())
                 .flat_map(|one| (0..scenario.nodes.len()).map(move |other| (one, other)))
@@ -281,6 +290,9 @@ impl Judge {
         self.trouble_until = self.trouble_until.max(until);
         if !is_about_ways(&timed.fault) {
             self.disturbed_until = self.disturbed_until.max(until);
+        }
+        if matches!(timed.fault, Fault::SlowKernel(..)) {
+            self.slow_kernels_until = self.slow_kernels_until.max(until);
         }
         if matches!(timed.fault, Fault::Delay(_) | Fault::SlowLoop(..)) {
             self.late_until = self.late_until.max(now + timed.lasts + late);
@@ -397,6 +409,20 @@ impl Judge {
             }
         }
         self.contested = self.addresses.iter().any(|watched| watched.holders.count_ones() > 1);
+        self.vacant = self.addresses.iter().any(|watched| watched.holders == 0 && watched.number == 0);
+    }
+
+    /// Whether there is a router whose first address nobody holds.
+    #[must_use]
+    pub const fn has_vacancy(&self) -> bool {
+        self.vacant
+    }
+
+    /// The routers whose first address nobody holds, and since when.
+    #[must_use]
+    pub fn vacant_since(&self) -> Vec<(usize, Moment)> {
+        let vacant = self.addresses.iter().filter(|watched| watched.holders == 0 && watched.number == 0);
+        vacant.map(|watched| (watched.router, watched.since)).collect()
     }
 
     /// A node begins to hold an address that another one has, which does not know of it yet: it preempts one that it has
@@ -414,12 +440,20 @@ impl Judge {
             let heard = self.heard[self.place_of(node, *other, watched.router)];
             let preempts = heard.is_some_and(|heard| now.since(heard) <= self.leases[*other]);
             // Its first wait is by its own interval, from when it came; an owner does not wait at all.
-            let came_anew = heard.is_none_or(|heard| heard < self.came[node])
-                && (self.leases[node] < self.leases[*other] || self.owners & 1 << node != 0);
+            // One that was paused meanwhile finds such a one holding when it goes on.
+            let came_anew =
+                self.came_anew(node, *other, watched.router) || self.came_anew(*other, node, watched.router);
             let at_once = now.since(watched.holds_since[*other]) <= AT_ONCE;
             preempts || at_once || came_anew || slow(watched.router)
         });
         unheard.map(|other| now + self.leases[other].max(self.leases[node])).max()
+    }
+
+    /// Whether a node may take over before it has heard of another one.
+    fn came_anew(&self, node: NodeId, other: NodeId, router: usize) -> bool {
+        let heard = self.heard[self.place_of(node, other, router)];
+        heard.is_none_or(|heard| heard < self.came[node])
+            && (self.leases[node] < self.leases[other] || self.owners & 1 << node != 0)
     }
 
     const fn place_of(&self, listener: NodeId, sender: NodeId, router: usize) -> usize {
@@ -510,7 +544,9 @@ impl Judge {
                 // One that holds and is heard, but does not hear: it says so with its next advert, or the next heartbeat of
                 // a master that is not new, and that is told at least three quarters of an interval after it was answered.
                 (Passage::Free, Passage::Closed) | (Passage::Closed, Passage::Free) => {
-                    now.since(since.max(watched.since)) > self.longest.max(A_HEARTBEAT) + self.longest * 3 / 4
+                    // What a frozen one finds in its queue makes the contest begin anew.
+                    now.since(since.max(watched.since).max(self.disturbed_until))
+                        > self.longest.max(A_HEARTBEAT) + self.longest * 3 / 4
                 }
                 _ => false,
             }
@@ -532,6 +568,12 @@ impl Judge {
         if let Some(met) = self.met.get_mut(place) {
             *met = Some(now);
         }
+    }
+
+    /// Whether orders to some kernel may be late.
+    #[must_use]
+    pub fn kernels_are_slow(&self, now: Moment) -> bool {
+        now <= self.slow_kernels_until
     }
 
     /// Whether nothing is late on its way or in a loop.

@@ -43,6 +43,8 @@ pub struct Node {
     pub frozen: u8,
     /// Reasons for the whole machine to stand still.
     pub paused: u8,
+    /// Since when it does, if it does.
+    pub paused_since: Moment,
     /// Reasons for the machine to be off.
     pub off: u8,
     /// What waits for the loop, in order.

@@ -7,6 +7,7 @@ use mainstay_core::heartbeat::AddressDigest;
 use mainstay_core::router::plan::Version;
 use mainstay_core::router::{Datagram, State};
 
+use crate::daemon::name;
 use crate::fault::NodeId;
 use crate::frame::{Beat, Body, Frame, Station, To, mac_of};
 use crate::hearsay::{Belief, SILENCE, Word, Words, read};
@@ -62,6 +63,10 @@ impl World {
 
     /// A node's process takes in a heartbeat.
     pub(crate) fn feed_heartbeat(&mut self, id: NodeId, fact: &Fact, beat: &Beat) {
+        self.trace.tell(self.now, || {
+            let words = told(&beat.payload);
+            format!("{}     hears of {} on link {}: {words}", name(id), name(beat.sender), beat.link.0)
+        });
         let before = self.states_of(id);
         let hearings = self.overhear(id, beat, &before);
         let local = self.nodes[id].clock.read(self.now);

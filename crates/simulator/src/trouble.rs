@@ -13,12 +13,14 @@ impl World {
         let timed = self.scenario.faults[index];
         self.trace.tell(self.now, || format!("*** {}", crate::story::phrase(&timed.fault)));
         self.judge.fault_begins(self.now, &timed, self.excuse(&timed.fault));
+        self.vacancies.fault_begins(self.now, &timed, self.scenario.longest_interval());
         match timed.fault {
             Fault::Freeze(node) => self.nodes[node].frozen += 1,
             Fault::Pause(node, _) => {
                 self.nodes[node].paused += 1;
                 if self.nodes[node].paused == 1 {
                     self.nodes[node].clock.stop(self.now);
+                    self.nodes[node].paused_since = self.now;
                 }
             }
             Fault::Crash(node, memory) => {
@@ -84,6 +86,7 @@ impl World {
     pub(crate) fn fault_ends(&mut self, index: usize) {
         let timed = self.scenario.faults[index];
         self.trace.tell(self.now, || format!("... over: {}", crate::story::phrase(&timed.fault)));
+        self.vacancies.fault_ends(self.now, &timed);
         match timed.fault {
             Fault::Freeze(node) => {
                 self.nodes[node].frozen -= 1;
@@ -92,10 +95,11 @@ impl World {
             Fault::Pause(node, clock) => {
                 self.nodes[node].paused -= 1;
                 if self.nodes[node].paused == 0 {
+                    let stood_still = self.now.since(self.nodes[node].paused_since);
                     let leap = match clock {
                         PausedClock::Stopped => Duration::ZERO,
-                        PausedClock::Running => timed.lasts,
-                        PausedClock::Leaping => timed.lasts + Duration::from_secs(100),
+                        PausedClock::Running => stood_still,
+                        PausedClock::Leaping => stood_still + Duration::from_secs(100),
                     };
                     self.nodes[node].clock.start(self.now, leap);
                     for frame in std::mem::take(&mut self.nodes[node].ring) {

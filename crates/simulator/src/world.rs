@@ -6,6 +6,7 @@ use std::time::Duration;
 use mainstay_core::router::Actions;
 use mainstay_core::time::Instant;
 
+use crate::epoch::LastWord;
 use crate::fault::{Fault, NodeId};
 use crate::frame::{Frame, Station, mac_of};
 use crate::hearsay::Hearsay;
@@ -19,6 +20,7 @@ use crate::queue::Queue;
 use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::trace::{Mode, Trace};
+use crate::vacancy::Vacancies;
 
 /// A simulated LAN.
 #[derive(Debug)]
@@ -45,6 +47,10 @@ pub struct World {
     pub(crate) orders: Actions,
     /// Watches the rules.
     pub judge: Judge,
+    /// The last heartbeat of each node.
+    pub(crate) last_words: Vec<LastWord>,
+    /// How long nobody holds an address.
+    pub vacancies: Vacancies,
     /// What the nodes have to believe of each other's heartbeats.
     pub(crate) hearsay: Hearsay,
     /// What is told.
@@ -119,6 +125,8 @@ impl World {
             reached: vec![None; scenario.hosts * scenario.routers],
             orders: Actions::new(),
             judge: Judge::new(&scenario),
+            last_words: vec![LastWord::default(); scenario.nodes.len()],
+            vacancies: Vacancies::new(scenario.nodes.len(), scenario.routers),
             hearsay: Hearsay::new(scenario.nodes.len(), scenario.routers),
             trace: Trace::new(mode),
             events: 0,
@@ -191,6 +199,9 @@ impl World {
             self.events += 1;
             self.handle(event);
             self.judge.look(self.now);
+            if self.judge.has_vacancy() {
+                self.check_vacancies();
+            }
         }
         if self.judge.violations.is_empty() {
             self.now = self.now.max(end);
@@ -279,6 +290,7 @@ fn new_node(scenario: &Scenario, id: NodeId) -> Node {
         down: 0,
         frozen: 0,
         paused: 0,
+        paused_since: Moment(0),
         off: 0,
         inbox: VecDeque::new(),
         waking: false,
