@@ -40,7 +40,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seconds: 600, memory: 2048, cpus: 2, share: None, timing: false }
+        Self { seconds: 1800, memory: 2048, cpus: 2, share: None, timing: false }
     }
 }
 
