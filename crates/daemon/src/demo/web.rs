@@ -14,6 +14,9 @@ pub const PORT: u16 = 80;
 /// More than this is not read of a request or an answer.
 const LONGEST_MESSAGE: usize = 4096;
 
+/// A visitor who says nothing for so long is left alone.
+const LONGEST_REQUEST: Duration = Duration::from_secs(10);
+
 /// How a request for a [`Download`] begins.
 const DOWNLOAD: &str = "GET /download HTTP/1.1";
 
@@ -22,7 +25,7 @@ const DOTS: usize = 20;
 const DOT: Duration = Duration::from_millis(100);
 
 /// A download that pauses for longer is broken.
-const DOWNLOAD_PATIENCE: Duration = Duration::from_secs(10);
+const DOWNLOAD_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Serves a page that says `name`, on every address of this namespace, until the process is ended.
 ///
@@ -40,7 +43,7 @@ pub fn serve(name: &str) -> Result<()> {
 }
 
 fn answer(mut stream: TcpStream, name: &str) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    stream.set_read_timeout(Some(LONGEST_REQUEST))?;
     stream.set_nodelay(true)?;
     // Read to the end of the request: closing with something unread would reset the connection.
     let mut request = Vec::new();
