@@ -215,8 +215,11 @@ impl World {
         if let [_, vrid, priority, ..] = *advert.payload
             && !node.kernel.gates.is_empty()
         {
-            node.kernel.gates.advert_leaves(local, advert.destination, vrid, priority);
-            self.note_holders(id);
+            if node.kernel.gates.advert_leaves(local, advert.destination, vrid, priority) {
+                self.note_holders(id);
+            } else {
+                self.await_gate(id);
+            }
         }
         if let Some(router) = self.nodes[id].router_of(&advert) {
             self.judge.pace.advert_left(id, router, ordered);

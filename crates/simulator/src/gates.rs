@@ -31,6 +31,16 @@ enum Door {
     Closed,
 }
 
+impl Door {
+    fn is_open(self, now: Instant) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Until(until) => until > Jiffies::of(now),
+            Self::Closed => false,
+        }
+    }
+}
+
 /// The kernel's time as it counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Jiffies(u64);
@@ -87,26 +97,27 @@ impl Gates {
         }
     }
 
-    /// An advert leaves by the node's link. A gate whose lease does not count takes no notice.
-    pub fn advert_leaves(&mut self, now: Instant, destination: IpAddr, vrid: u8, priority: u8) {
+    /// An advert leaves by the node's link. A gate whose lease does not count takes no notice. Whether any was opened or
+    /// closed by it, and not just kept open.
+    pub fn advert_leaves(&mut self, now: Instant, destination: IpAddr, vrid: u8, priority: u8) -> bool {
+        let mut changed = false;
         for (gate, door) in &mut self.0 {
             let is_of =
                 gate.link.index == INDEX && gate.vrid == vrid && gate.destinations.contains(&destination);
             if is_of && gate.guard != Guard::Open {
-                *door =
-                    if priority == 0 { Door::Closed } else { Door::Until(Jiffies::after(now, gate.lease)) };
+                let until = Jiffies::after(now, gate.lease);
+                let next = if priority == 0 { Door::Closed } else { Door::Until(until) };
+                changed |= door.is_open(now) != next.is_open(now);
+                *door = next;
             }
         }
+        changed
     }
 
     /// Whether packets for this address pass; nothing stops them where no gate is.
     #[must_use]
     pub fn let_through(&self, now: Instant, address: IpAddr) -> bool {
-        self.0.iter().filter(|(gate, _)| stands_before(gate, address)).all(|(_, door)| match door {
-            Door::Open => true,
-            Door::Until(until) => *until > Jiffies::of(now),
-            Door::Closed => false,
-        })
+        self.0.iter().filter(|(gate, _)| stands_before(gate, address)).all(|(_, door)| door.is_open(now))
     }
 
     /// Whether a gate with a lease that counts stands before this address.
@@ -200,33 +211,34 @@ mod tests {
     fn an_advert_opens_a_gate_for_the_lease_and_priority_0_closes_it() {
         let mut gates = with(Guard::Lease { renewed: None });
         assert!(!gates.let_through(at(1000), VIP));
-        gates.advert_leaves(at(1003), GROUP, 10, 100);
+        assert!(gates.advert_leaves(at(1003), GROUP, 10, 100), "it opens");
         assert!(gates.let_through(at(3499), VIP));
         assert!(!gates.let_through(at(3503), VIP), "never late");
         assert_eq!(gates.next_to_close(at(1003)), Some(at(3500)), "up to two jiffies early");
-        gates.advert_leaves(at(3400), GROUP, 10, 0);
+        assert!(!gates.advert_leaves(at(3200), GROUP, 10, 100), "it was open");
+        assert!(gates.advert_leaves(at(3400), GROUP, 10, 0), "it closes");
         assert!(!gates.let_through(at(3400), VIP));
     }
 
     #[test]
     fn adverts_of_another_router_or_to_another_place_open_nothing() {
         let mut gates = with(Guard::Lease { renewed: None });
-        gates.advert_leaves(at(1000), GROUP, 11, 100);
-        gates.advert_leaves(at(1000), VIP, 10, 100);
+        assert!(!gates.advert_leaves(at(1000), GROUP, 11, 100));
+        assert!(!gates.advert_leaves(at(1000), VIP, 10, 100));
         assert!(!gates.let_through(at(1000), VIP));
     }
 
     #[test]
     fn an_open_gate_stays_open_until_its_lease_counts() {
         let mut gates = with(Guard::Open);
-        gates.advert_leaves(at(1000), GROUP, 10, 0);
+        assert!(!gates.advert_leaves(at(1000), GROUP, 10, 0));
         assert!(gates.let_through(at(900_000), VIP) && !gates.are_armed(VIP));
         gates.set(at(900_000), &[gate(Guard::Lease { renewed: Some(at(899_000)) })]);
         assert!(gates.let_through(at(901_000), VIP) && gates.are_armed(VIP));
         assert!(!gates.let_through(at(901_500), VIP));
         gates.set(at(902_000), &[gate(Guard::Open)]);
         gates.close(GateId(7));
-        gates.advert_leaves(at(902_000), GROUP, 10, 100);
+        assert!(!gates.advert_leaves(at(902_000), GROUP, 10, 100));
         assert!(!gates.let_through(at(902_000), VIP), "closed by hand, it is opened by hand");
     }
 

@@ -240,7 +240,10 @@ impl Brain {
     /// State and effective priority of one router.
     #[must_use]
     pub fn state(&self, router: usize) -> Option<(State, u8)> {
-        self.states().get(router).copied()
+        match self {
+            Self::Mainstay(node) => node.states().nth(router).map(|(_, state, priority)| (state, priority)),
+            Self::Plain(peer) => peer.states().nth(router).map(|(_, state, priority)| (state, priority)),
+        }
     }
 
     /// What a successor needs to know; the others remember nothing.

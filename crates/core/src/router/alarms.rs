@@ -3,12 +3,12 @@
 //! Whoever can send packets can cause alarms, so their number is bounded, and one that comes and goes is told at most
 //! twice a minute.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Router;
 use super::action::{Actions, Subject};
+use super::agenda::{Agenda, Dated};
 use super::alarm::Alarm;
 use super::reason::{Reason, State};
 use super::report::AlarmReport;
@@ -27,7 +27,7 @@ type Key = (Arc<str>, Alarm);
 
 /// All alarms of a node, by the name of the instance.
 #[derive(Debug, Clone, Default)]
-pub struct Alarms(BTreeMap<Key, Entry>);
+pub struct Alarms(Agenda<Key, Entry>);
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
@@ -53,6 +53,29 @@ impl Entry {
         Self { phase: Phase::Suspected, since: now, last: now, count: 0, calm }
     }
 
+    /// It was seen; whether it begins to stand by that.
+    fn see(&mut self, now: Instant, alarm: Alarm, calm: Duration) -> bool {
+        match self.phase {
+            // What time alone tells is looked at when the time has come, and must not begin anew just before.
+            Phase::Suspected if alarm.patience().is_some() && now >= self.due() => {
+                *self = Self::fresh(now, calm);
+            }
+            Phase::Over => *self = Self::fresh(now, calm.max(CALM_OF_A_FLICKERING_ONE)),
+            Phase::Suspected | Phase::Standing => {}
+        }
+        self.count += 1;
+        // Its time does not move by being seen: it is looked at when the time has come.
+        let Some(patience) = alarm.patience() else { return false };
+        self.last = now;
+        let begins = self.phase == Phase::Suspected && self.count >= patience;
+        if begins {
+            self.phase = Phase::Standing;
+        }
+        begins
+    }
+}
+
+impl Dated for Entry {
     fn due(&self) -> Instant {
         match self.phase {
             Phase::Suspected | Phase::Standing => self.last + self.calm,
@@ -81,38 +104,24 @@ impl Alarms {
         if !self.0.contains_key(&key) && self.0.len() >= MOST {
             key.1 = alarm.of_many();
         }
-        let entry = self.0.entry(key.clone()).or_insert(Entry::fresh(now, calm));
-        match entry.phase {
-            // What time alone tells is looked at when the time has come, and must not begin anew just before.
-            Phase::Suspected if alarm.patience().is_some() && now >= entry.due() => {
-                *entry = Entry::fresh(now, calm);
-            }
-            Phase::Over => *entry = Entry::fresh(now, calm.max(CALM_OF_A_FLICKERING_ONE)),
-            Phase::Suspected | Phase::Standing => {}
-        }
-        entry.count += 1;
-        // Its time does not move by being seen: it is looked at when the time has come.
-        if let Some(patience) = alarm.patience() {
-            entry.last = now;
-            if entry.phase == Phase::Suspected && entry.count >= patience {
-                entry.phase = Phase::Standing;
-                let change = Change { instance: key.0, reason: Reason::AlarmBegan { alarm: key.1 } };
-                return (true, Some(change));
-            }
-        }
-        (entry.phase == Phase::Standing, None)
+        let (begins, stands) = self.0.change(|entries| {
+            let entry = entries.entry(key.clone()).or_insert(Entry::fresh(now, calm));
+            (entry.see(now, alarm, calm), entry.phase == Phase::Standing)
+        });
+        let reason = || Reason::AlarmBegan { alarm: key.1 };
+        (stands, begins.then(|| Change { reason: reason(), instance: key.0 }))
     }
 
     /// When [`take_due`](Self::take_due) has something to do.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.0.values().map(Entry::due).min()
+        self.0.next()
     }
 
     /// Ends what was not seen for long. `persists` says of an alarm that nobody has to see again whether it is so.
     pub fn take_due(&mut self, now: Instant, persists: impl Fn(&str, &Alarm) -> bool) -> Vec<Change> {
         let mut changes = Vec::new();
-        self.0.retain(|(instance, alarm), entry| {
+        let look = |(instance, alarm): &Key, entry: &mut Entry| {
             if now < entry.due() {
                 return true;
             }
@@ -133,14 +142,15 @@ impl Alarms {
                     true
                 }
             }
-        });
+        };
+        self.0.change(|entries| entries.retain(look));
         changes
     }
 
     /// Ends these at once: their ground is gone.
     pub fn end(&mut self, which: impl Fn(&str, &Alarm) -> bool) -> Vec<Change> {
         let mut changes = Vec::new();
-        self.0.retain(|(instance, alarm), entry| {
+        let end = |(instance, alarm): &Key, entry: &mut Entry| {
             if !which(instance, alarm) {
                 return true;
             }
@@ -151,7 +161,8 @@ impl Alarms {
             }
             entry.phase = Phase::Over;
             true
-        });
+        };
+        self.0.change(|entries| entries.retain(end));
         changes
     }
 

@@ -15,6 +15,8 @@ use crate::time::Instant;
 pub struct Kernel {
     links: BTreeMap<LinkIndex, KnownLink>,
     names: BTreeMap<String, LinkIndex>,
+    /// When changes of links that have to last are to be believed; mostly there are none.
+    changes: BTreeMap<LinkIndex, Instant>,
     delays: Vec<LinkDelay>,
 }
 
@@ -25,8 +27,6 @@ pub struct KnownLink {
     pub link: Link,
     /// Whether it counts as up; follows the kernel after `interface_up_down_delays`.
     pub believed_up: bool,
-    /// When a change that lasts is to be believed.
-    change_at: Option<Instant>,
     /// Addresses in the order the kernel told them.
     addresses: Vec<IpAddr>,
 }
@@ -46,7 +46,6 @@ impl Kernel {
                 let kept = KnownLink {
                     link: known.link.clone(),
                     believed_up: known.believed_up,
-                    change_at: known.change_at,
                     addresses: Vec::new(),
                 };
                 let _ = self.names.insert(kept.link.name.clone(), link.index);
@@ -54,6 +53,8 @@ impl Kernel {
             }
             let _ = self.change_link(now, link);
         }
+        let links = &self.links;
+        self.changes.retain(|index, _| links.contains_key(index));
         for (index, address) in addresses {
             self.add_address(index, address);
         }
@@ -68,7 +69,7 @@ impl Kernel {
         let index = link.index;
         let Some(known) = self.links.get_mut(&index) else {
             let _ = self.names.insert(name, index);
-            let known = KnownLink { link, believed_up: up, change_at: None, addresses: Vec::new() };
+            let known = KnownLink { link, believed_up: up, addresses: Vec::new() };
             let _ = self.links.insert(index, known);
             return true;
         };
@@ -82,23 +83,22 @@ impl Kernel {
         let other_mac = known.link.mac != link.mac;
         known.link = link;
         if known.believed_up == up {
-            known.change_at = None;
+            let _ = self.changes.remove(&index);
             return renamed || other_mac;
         }
         if let Some(wait) = wait {
-            if known.change_at.is_none() {
-                known.change_at = Some(now + wait);
-            }
+            let _ = self.changes.entry(index).or_insert(now + wait);
             return renamed || other_mac;
         }
         known.believed_up = up;
-        known.change_at = None;
+        let _ = self.changes.remove(&index);
         true
     }
 
     /// A link is gone; its name if it was known.
     pub fn remove_link(&mut self, index: LinkIndex) -> Option<String> {
         let known = self.links.remove(&index)?;
+        let _ = self.changes.remove(&index);
         if self.names.get(&known.link.name) == Some(&index) {
             let _ = self.names.remove(&known.link.name);
         }
@@ -126,17 +126,22 @@ impl Kernel {
     /// When a link change that lasts is to be believed.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.links.values().filter_map(|known| known.change_at).min()
+        self.changes.values().min().copied()
     }
 
     /// Believes the changes that have lasted; the links concerned.
     pub fn take_due(&mut self, now: Instant) -> Vec<LinkIndex> {
         let mut changed = Vec::new();
-        for (index, known) in &mut self.links {
-            if known.change_at.is_some_and(|at| at <= now) {
-                known.change_at = None;
-                known.believed_up = known.link.up && known.link.running;
+        self.changes.retain(|index, at| {
+            let is_due = *at <= now;
+            if is_due {
                 changed.push(*index);
+            }
+            !is_due
+        });
+        for index in &changed {
+            if let Some(known) = self.links.get_mut(index) {
+                known.believed_up = known.link.up && known.link.running;
             }
         }
         changed

@@ -1,9 +1,9 @@
 //! How often something that a stranger can cause is told: at most once a minute for one (instance, source, reason).
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use super::agenda::{Agenda, Dated};
 use crate::heartbeat::HeartbeatRejection;
 use crate::time::{Duration, Instant};
 use crate::vrrp::packet::Rejection;
@@ -45,7 +45,7 @@ pub struct Key {
 /// The memory of what was told when.
 #[derive(Debug, Clone, Default)]
 pub struct Limits {
-    told: BTreeMap<Key, Told>,
+    told: Agenda<Key, Told>,
 }
 
 #[derive(Debug, Clone)]
@@ -54,47 +54,60 @@ struct Told {
     suppressed: u64,
 }
 
+impl Dated for Told {
+    fn due(&self) -> Instant {
+        self.quiet_until
+    }
+}
+
 impl Limits {
     /// Counts one; returns how many to tell of now (this one and those kept quiet before), or `None` to keep quiet.
     pub fn admit(&mut self, now: Instant, mut key: Key) -> Option<(Key, u64)> {
         if !self.told.contains_key(&key) && self.told.len() >= MOST_KEYS {
             key.source = None;
         }
-        let told = self.told.entry(key).or_insert(Told { quiet_until: now, suppressed: 0 });
-        told.suppressed += 1;
-        if now < told.quiet_until {
-            return None;
-        }
-        told.quiet_until = now + QUIET;
-        Some((key, core::mem::take(&mut told.suppressed)))
+        self.told.change(|all| {
+            let told = all.entry(key).or_insert(Told { quiet_until: now, suppressed: 0 });
+            told.suppressed += 1;
+            if now < told.quiet_until {
+                return None;
+            }
+            told.quiet_until = now + QUIET;
+            Some((key, core::mem::take(&mut told.suppressed)))
+        })
     }
 
     /// When something kept quiet is to be told.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.told.values().map(|told| told.quiet_until).min()
+        self.told.next()
     }
 
     /// Takes what was kept quiet and is due, with its count; forgets sources that went silent.
     pub fn take_due(&mut self, now: Instant) -> Vec<(Key, u64)> {
         let mut due = Vec::new();
-        self.told.retain(|key, told| {
-            if now < told.quiet_until {
-                return true;
-            }
-            if told.suppressed == 0 {
-                return false;
-            }
-            due.push((*key, core::mem::take(&mut told.suppressed)));
-            told.quiet_until = now + QUIET;
-            true
+        if !self.told.is_due(now) {
+            return due;
+        }
+        self.told.change(|all| {
+            all.retain(|key, told| {
+                if now < told.quiet_until {
+                    return true;
+                }
+                if told.suppressed == 0 {
+                    return false;
+                }
+                due.push((*key, core::mem::take(&mut told.suppressed)));
+                told.quiet_until = now + QUIET;
+                true
+            });
         });
         due
     }
 
     /// Forgets everything about instances: their indices change with a reload.
     pub fn clear(&mut self) {
-        self.told.clear();
+        self.told = Agenda::default();
     }
 }
 

@@ -12,10 +12,11 @@
 //! it: `receive` (packets), `standing` (what keeps an instance from taking part, and its priority), `transition`
 //! (entering and leaving states with their effects, sync groups), `holdings` (addresses, routes and rules that must
 //! be in the kernel), `lease` and `gates` (the VIP lease), `start`, `links`, `claims` (who else has our addresses),
-//! `entries` and `trackers` (facts of each kind), `reload`, and the small books (`deadlines`, `limits`, `alarms`,
+//! `entries` and `trackers` (facts of each kind), `reload`, and the small books (`deadlines`, `agenda`, `limits`, `alarms`,
 //! `announcer`, `kernel`).
 
 pub mod action;
+mod agenda;
 pub mod alarm;
 mod alarms;
 mod announcer;

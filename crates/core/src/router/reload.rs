@@ -234,7 +234,7 @@ impl Router {
     fn dismiss(&mut self, now: Instant, mut gone: Instance, notify: bool, actions: &mut Actions) {
         let from = gone.state();
         if gone.is_master() {
-            actions.extend(gone.resignations().into_iter().map(Action::SendAdvert));
+            actions.extend(gone.resignations().map(Action::SendAdvert));
             if !gone.holds_back() {
                 self.release_entries(&Entries::of(&gone.plan), actions);
             }

@@ -84,6 +84,9 @@ impl Router {
     }
 
     pub(super) fn believe_processes(&mut self, now: Instant, actions: &mut Actions) {
+        if self.processes.is_empty() {
+            return;
+        }
         let changed: Vec<(String, bool)> = self
             .processes
             .iter_mut()

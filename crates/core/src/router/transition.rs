@@ -183,11 +183,13 @@ impl Router {
 
     fn leave_master(&mut self, id: usize, to: State, actions: &mut Actions) {
         let resigns = matches!(to, State::Fault | State::Init);
-        let resignations = if resigns { self.instances[id].resignations() } else { Vec::new() };
-        if resignations.is_empty() {
+        let before = actions.len();
+        if resigns {
+            actions.extend(self.instances[id].resignations().map(Action::SendAdvert));
+        }
+        if actions.len() == before {
             self.close_gate(id, actions);
         }
-        actions.extend(resignations.into_iter().map(Action::SendAdvert));
         self.stop_trying(id);
         self.announcer.forget(id);
         if self.instances[id].holds_back() {
@@ -205,7 +207,7 @@ impl Router {
         let young = now < since + instance.plan.advert_interval * YOUNG;
         self.legs.advertised(id, young);
         let lease = self.lease_in_force(id);
-        actions.extend(self.instances[id].adverts(now, lease).into_iter().map(Action::SendAdvert));
+        actions.extend(self.instances[id].adverts(now, lease).map(Action::SendAdvert));
     }
 
     /// Announces all addresses of a master, round after round; with `extra_only` only those that are on other links

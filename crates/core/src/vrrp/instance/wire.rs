@@ -21,39 +21,40 @@ pub(super) struct Wire {
 impl Instance {
     /// The adverts of one turn at `now`, one a destination, with our priority; none without a source address. With a
     /// `lease` they must leave before it is over.
-    pub fn adverts(&mut self, now: Instant, lease: Option<Duration>) -> Vec<Advert> {
+    pub fn adverts(&mut self, now: Instant, lease: Option<Duration>) -> impl Iterator<Item = Advert> + '_ {
         let not_after = lease.and_then(|length| Some(self.lease_counts_from()? + length));
-        let adverts = self.adverts_saying(self.priority(), not_after);
+        self.write(self.priority());
         if let Machine::Master(master) = &mut self.machine {
-            master.renewal.advertised(now, adverts.len());
+            master.renewal.advertised(now, self.wire.messages.len());
         }
-        adverts
+        self.written(not_after)
     }
 
     /// The adverts that say that we give up.
-    pub fn resignations(&mut self) -> Vec<Advert> {
-        self.adverts_saying(0, None)
+    pub fn resignations(&mut self) -> impl Iterator<Item = Advert> + '_ {
+        self.write(0);
+        self.counters.priority_zero_sent += u64::from(self.source.is_some());
+        self.written(None)
     }
 
-    fn adverts_saying(&mut self, priority: u8, not_after: Option<Instant>) -> Vec<Advert> {
-        let Some(source) = self.source else { return Vec::new() };
+    /// Has the messages of this priority ready.
+    fn write(&mut self, priority: u8) {
         if self.wire.priority != Some(priority) {
-            self.wire.messages =
-                self.destinations().map(|to| (to, self.message(priority, source, to))).collect();
+            let source = self.source;
+            let message = |to| Some((to, self.message(priority, source?, to)));
+            self.wire.messages = self.destinations().filter_map(message).collect();
             self.wire.priority = Some(priority);
         }
+        self.counters.adverts_sent += self.wire.messages.len() as u64;
+    }
+
+    fn written(&self, not_after: Option<Instant>) -> impl Iterator<Item = Advert> + '_ {
         let ttl = match &self.plan.destination {
             Destination::Multicast(_) => Some(255),
             Destination::Unicast { ttl, .. } => *ttl,
         };
-        self.counters.adverts_sent += self.wire.messages.len() as u64;
-        if priority == 0 {
-            self.counters.priority_zero_sent += 1;
-        }
-        self.wire
-            .messages
-            .iter()
-            .map(|(destination, payload)| Advert {
+        self.source.into_iter().flat_map(move |source| {
+            self.wire.messages.iter().map(move |(destination, payload)| Advert {
                 instance: Arc::clone(&self.name),
                 link: self.link,
                 source,
@@ -62,7 +63,7 @@ impl Instance {
                 payload: Arc::clone(payload),
                 not_after,
             })
-            .collect()
+        })
     }
 
     fn destinations(&self) -> impl Iterator<Item = IpAddr> + '_ {
