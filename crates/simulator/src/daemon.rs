@@ -146,20 +146,16 @@ impl World {
             self.nodes[id].events_lost = false;
             self.nodes[id].listens = true;
         }
-        let hearing = match fact {
-            Fact::Packet(vrrp) => self.hearing(id, vrrp),
-            _ => None,
-        };
-        if let (Fact::Packet(vrrp), Some(hearing)) = (fact, &hearing)
-            && hearing.acceptable
-        {
-            self.judge.met(self.now, id, vrrp.sender, hearing.router);
-        }
+        let mut hearing = None;
         if let Fact::Packet(vrrp) = fact
             && let [_, vrid, priority, ..] = *vrrp.payload
             && let Some(router) =
                 self.nodes[id].plan.instances.iter().position(|plan| plan.vrid.get() == vrid)
         {
+            hearing = self.hearing(id, vrrp, router);
+            if hearing.as_ref().is_some_and(|hearing| hearing.acceptable) {
+                self.judge.met(self.now, id, vrrp.sender, router);
+            }
             self.judge.reached(self.now, id, vrrp.sender, router, priority);
         }
         let before = self.states_of(id);
@@ -197,27 +193,28 @@ impl World {
     }
 
     /// What an undamaged advert says to a node, for the judge; it reads the bytes on its own.
-    fn hearing(&self, id: NodeId, vrrp: &Vrrp) -> Option<Hearing> {
+    fn hearing(&self, id: NodeId, vrrp: &Vrrp, router: usize) -> Option<Hearing> {
         let node = &self.nodes[id];
-        let Some(Brain::Mainstay(router)) = &node.brain else { return None };
-        let [first, vrid, priority, _, high, low, ..] = *vrrp.payload else { return None };
-        let router_index = node.plan.instances.iter().position(|plan| plan.vrid.get() == vrid)?;
-        let plan = &node.plan.instances[router_index];
-        let (_, state, own_priority) = router.states().nth(router_index)?;
+        if node.kind != Kind::Mainstay {
+            return None;
+        }
+        let [first, _, priority, _, high, low, ..] = *vrrp.payload else { return None };
+        let plan = &node.plan.instances[router];
+        let before = node.brain.as_ref()?.state(router)?;
         let interval_cs = u64::from(u16::from_be_bytes([high & 0x0f, low]));
         let acceptable = !vrrp.damaged
             && first == 0x10 * plan.version.number() + 1
             && (plan.version.number() == 3 || u64::from(low) == plan.advert_interval.as_secs());
         Some(Hearing {
-            router: router_index,
+            router,
             acceptable,
             priority,
             source: vrrp.source,
             interval: Duration::from_millis(10 * interval_cs),
             own: node.own,
-            before: (state, own_priority),
-            lapse: self.lapse(id, router_index),
-            standing: self.standing(id, vrrp.sender, router_index, Duration::from_millis(10 * interval_cs)),
+            before,
+            lapse: self.lapse(id, router),
+            standing: self.standing(id, vrrp.sender, router, Duration::from_millis(10 * interval_cs)),
         })
     }
 
@@ -289,6 +286,15 @@ impl World {
             self.judge.violate(self.now, "group", what);
         }
         let plans = &self.nodes[id].plan.instances;
+        if before == &*after {
+            // Nearly always nothing has changed, and only the wait for the next advert begins anew.
+            for (router, (plan, (state, _))) in plans.iter().zip(after.iter()).enumerate() {
+                if let Some(hearing) = hearings.iter().find(|hearing| hearing.router == router) {
+                    self.judge.pace.heard(id, local, hearing, plan, *state);
+                }
+            }
+            return;
+        }
         let took_over = |router: usize| before[router].0 == State::Backup && after[router].0 == State::Master;
         if ticked && before.len() == after.len() && plans.len() == after.len() {
             let routers: Vec<usize> = (0..after.len()).filter(|router| took_over(*router)).collect();

@@ -319,7 +319,7 @@ fn hash_messages(messages: &[Message], hasher: &mut DefaultHasher) {
 /// Fields of the router that say what was, not what will be: counters, causes, what was told when, caches, when
 /// announcements go out, and (nobody here has a lease or sends heartbeats) when the last advert left, who was heard, and
 /// what was alarming.
-const PAST: [&str; 19] = [
+const PAST: [&str; 20] = [
     "plan",
     "counters",
     "since",
@@ -337,6 +337,7 @@ const PAST: [&str; 19] = [
     "settings",
     "quiet_until",
     "legs",
+    "no_silence_before",
     "alarms",
     "rivals",
 ];

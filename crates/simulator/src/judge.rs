@@ -461,11 +461,15 @@ impl Judge {
     }
 
     /// Time has passed.
+    #[inline]
     pub fn look(&mut self, now: Moment) {
-        let passed = now.since(std::mem::replace(&mut self.last_look, now));
-        if !self.contested {
-            return;
+        let last_look = std::mem::replace(&mut self.last_look, now);
+        if self.contested {
+            self.look_at_contested(now, now.since(last_look));
         }
+    }
+
+    fn look_at_contested(&mut self, now: Moment, passed: Duration) {
         for at in 0..self.addresses.len() {
             if self.addresses[at].holders.count_ones() < 2 {
                 continue;

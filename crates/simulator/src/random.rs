@@ -64,8 +64,9 @@ impl Random {
 
     /// A time from `least` to `most`, both included.
     pub fn between(&mut self, least: Duration, most: Duration) -> Duration {
-        let span = most.saturating_sub(least).as_nanos() as u64;
-        least + Duration::from_nanos(self.below(span.saturating_add(1)))
+        let (least, most) = (least.as_nanos() as u64, most.as_nanos() as u64);
+        let span = most.saturating_sub(least);
+        Duration::from_nanos(least + self.below(span.saturating_add(1)))
     }
 
     /// Like [`between`](Self::between) in whole milliseconds, which people can read in a story.

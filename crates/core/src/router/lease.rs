@@ -7,7 +7,7 @@
 use core::net::IpAddr;
 
 use super::action::Actions;
-use super::peers::Told;
+use super::peers::{self, Told};
 use super::reason::{Cause, Reason, State};
 use super::report::LeaseState;
 use super::{Router, gates};
@@ -99,14 +99,23 @@ impl Router {
         is_news
     }
 
-    /// Routers whose heartbeats have ended are gone.
+    /// Routers whose heartbeats have ended are gone. There may be a thousand instances: all of them are looked at only when
+    /// there can be such a router. Whoever speaks after this look is silent later than whoever speaks now.
     pub(super) fn forget_silent_peers(&mut self, now: Instant, actions: &mut Actions) {
+        if now < self.no_silence_before {
+            let speaks = |peers: &peers::Peers| peers.silent_at().is_none_or(|at| now < at);
+            debug_assert!(self.instances.iter().all(|instance| speaks(&instance.peers)));
+            return;
+        }
+        let mut next = now + peers::REMEMBERED;
         for id in 0..self.instances.len() {
             let before = self.lease_state(id);
             if let Some(last) = self.instances[id].peers.take_silent(now) {
                 self.peers_changed(now, id, before, last, actions);
             }
+            next = self.instances[id].peers.silent_at().map_or(next, |at| next.min(at));
         }
+        self.no_silence_before = next;
     }
 
     fn peers_changed(

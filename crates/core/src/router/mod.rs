@@ -104,6 +104,8 @@ pub struct Router {
     kernel: Kernel,
     /// The ways heartbeats take.
     legs: Legs,
+    /// Before this moment no peer can count as silent.
+    no_silence_before: Instant,
     holdings: Holdings,
     announcer: Announcer,
     limits: Limits,
@@ -184,6 +186,7 @@ impl Router {
             restoring: BTreeSet::new(),
             kernel: Kernel::default(),
             legs: Legs::new(now, plan.heartbeats.clone()),
+            no_silence_before: now,
             holdings: Holdings::default(),
             announcer: Announcer::default(),
             limits: Limits::default(),
@@ -334,9 +337,10 @@ impl Router {
             self.alarms.deadline(),
             self.heartbeat_deadline(),
         ]
-        .into_iter()
+        .iter()
         .flatten()
         .min()
+        .copied()
     }
 
     fn tick(&mut self, now: Instant, actions: &mut Actions) {

@@ -22,7 +22,7 @@ const MOST: usize = 32;
 /// How long a Mainstay router counts as alive after its last heartbeat. Far longer than a path takes to be called silent:
 /// a backup that was starved for some seconds may take over all the same, and the lease of its master must not have been
 /// given up meanwhile.
-const REMEMBERED: Duration = Duration::from_secs(30);
+pub(super) const REMEMBERED: Duration = Duration::from_secs(30);
 
 /// How old a word may be that is still passed on to others.
 const WORTH_TELLING: Duration = Duration::from_secs(10);
@@ -120,6 +120,11 @@ impl Peer {
         main.map(|at| (0, at)).into_iter().chain(further.map(|(path, at)| (*path, *at)))
     }
 
+    /// When it counts as silent, if it says nothing more; `None` for one that does not speak.
+    fn silent_at(&self) -> Option<Instant> {
+        self.told.filter(|told| !told.leaving && !self.silent).map(|told| told.at + REMEMBERED)
+    }
+
     fn is_living(&self) -> bool {
         let speaks = self.told.is_some_and(|told| !told.leaving) && !self.silent;
         speaks || self.advert.is_some()
@@ -205,14 +210,19 @@ impl Peers {
     pub fn take_silent(&mut self, now: Instant) -> Option<IpAddr> {
         let mut found = None;
         for (source, peer) in &mut self.others {
-            let spoke = peer.told.filter(|told| !told.leaving && !peer.silent);
-            if spoke.is_some_and(|told| now >= told.at + REMEMBERED) {
+            if peer.silent_at().is_some_and(|at| now >= at) {
                 peer.silent = true;
                 peer.advert = peer.advert.filter(|advert| now < *advert + SILENCE);
                 found = Some(*source);
             }
         }
         found
+    }
+
+    /// When the next one of them is silent, if it says nothing more.
+    #[must_use]
+    pub fn silent_at(&self) -> Option<Instant> {
+        self.others.values().filter_map(Peer::silent_at).min()
     }
 
     /// Whether there is anybody who could take over from us.

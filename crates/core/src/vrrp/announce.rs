@@ -89,7 +89,7 @@ impl Schedule {
     pub fn deadline(&self) -> Option<Instant> {
         let burst = self.second_burst.map(|(at, _)| at);
         let contest = self.contest.and_then(|contest| contest.next());
-        [burst, contest, self.refresh, self.extra_interface].into_iter().flatten().min()
+        [burst, contest, self.refresh, self.extra_interface].iter().flatten().min().copied()
     }
 
     /// Takes what is due at `now`.

@@ -268,7 +268,7 @@ impl Instance {
             Machine::Backup { stage: Stage::Timer, master_down_timer, .. } => Some(*master_down_timer),
             Machine::Master(master) => {
                 let others = [master.announcements.deadline(), master.takes_at];
-                others.into_iter().flatten().chain([master.adver_timer]).min()
+                Some(others.iter().flatten().fold(master.adver_timer, |next, at| next.min(*at)))
             }
         }
     }
