@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use super::Director;
 use super::action::{Action, Actions, Event, ServerObject, Subject};
 use super::reason::Reason;
-use super::report::Memory;
 use super::server::{RealServer, VirtualServer};
 use crate::ipvs::{Change, Destination, DestinationKey, ServiceKey, Table, TableEntry};
 use crate::time::Instant;
@@ -154,7 +153,7 @@ impl Director {
             if self.kernel.known.as_ref().is_some_and(|known| known.services.contains_key(&service)) {
                 self.kernel.order(Change::DeleteService(service), actions);
             }
-            actions.push(Action::Remember(Memory::Service(service, false)));
+            self.disown(service, actions);
             self.tell_table(now, Reason::Drained { service, destination: None }, actions);
         }
     }

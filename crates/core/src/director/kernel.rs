@@ -35,7 +35,8 @@ pub(super) struct Kernel {
     refused: BTreeSet<ServiceKey>,
     /// The lack of a table was told.
     told_unavailable: bool,
-    /// Services a predecessor left that the plan does not have: deleted when the table is there.
+    /// Services of ours that the plan does not have, of a predecessor or from a time without a table: deleted when it
+    /// is there.
     pub(super) orphans: BTreeSet<ServiceKey>,
     /// What left the plan and has connections still.
     pub(super) drains: Drains,
@@ -163,6 +164,15 @@ impl Director {
         actions.extend(gone.map(|key| Action::Remember(Memory::Service(key, false))));
         self.kernel.compare_at = Some(now + COMPARISON);
         self.order_settings(actions);
+    }
+
+    /// A service is no longer ours; while there is no table, it will be when that could be deleted.
+    pub(super) fn disown(&mut self, service: ServiceKey, actions: &mut Actions) {
+        if self.kernel.known.is_some() {
+            actions.push(Action::Remember(Memory::Service(service, false)));
+        } else {
+            self.kernel.orphans.insert(service);
+        }
     }
 
     /// Makes the table what the plan of now wants.

@@ -26,9 +26,10 @@ impl Director {
         let services_before: BTreeSet<ServiceKey> = self.services().collect();
         self.adopt_plan(now, plan, actions);
         let services: BTreeSet<ServiceKey> = self.services().collect();
-        let gone = services_before.difference(&services);
-        for gone in gone.filter(|gone| !self.kernel.drains.has_service(gone)) {
-            actions.push(Action::Remember(Memory::Service(*gone, false)));
+        for gone in services_before.difference(&services) {
+            if !self.kernel.drains.has_service(gone) {
+                self.disown(*gone, actions);
+            }
         }
         for new in services.difference(&services_before) {
             actions.push(Action::Remember(Memory::Service(*new, true)));

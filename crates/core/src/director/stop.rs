@@ -42,6 +42,8 @@ impl Director {
     }
 
     /// Ends before the table was listed. What a predecessor put there is deleted without having seen it.
+    ///
+    /// TODO-correctness: nobody is told by `omega`, for nobody knows whether the predecessor came to telling it.
     pub(super) fn stop_unstarted(&mut self, actions: &mut Actions) {
         if let Some(predecessor) = self.predecessor.take() {
             self.clear_table(predecessor.services, actions);

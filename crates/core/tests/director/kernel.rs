@@ -134,6 +134,24 @@ fn without_ip_vs_checks_go_on_and_the_lack_is_told_once() {
 }
 
 #[test]
+fn what_leaves_the_plan_while_the_table_is_away_is_removed_when_it_is_back() {
+    let draining = |server: &mut mainstay_core::director::VirtualServerPlan| server.drain = 5 * SECOND;
+    let mut world = World::new(one(2, draining));
+    world.reload(plan(vec![virtual_server("192.0.2.2:80", 1), virtual_server("192.0.2.3:80", 1)]));
+    world.tell(Input::TableUnavailable { words: "no answer".into() });
+    world.reload(plan(vec![virtual_server("192.0.2.3:80", 1)]));
+    world.pass(6 * SECOND);
+    assert_eq!(world.kernel.as_ref().map(|table| table.services.len()), Some(3));
+    assert_eq!(world.memory.services.len(), 3, "a successor would have to know");
+    world.pass(60 * SECOND);
+    assert_eq!(
+        world.kernel.map(|table| table.services.into_keys().collect()),
+        Some(vec![service("192.0.2.3:80")])
+    );
+    assert_eq!(world.memory.services.len(), 1);
+}
+
+#[test]
 fn a_service_the_kernel_refuses_is_told_once_and_tried_again() {
     let two = || plan(vec![virtual_server("192.0.2.1:80", 1), virtual_server("192.0.2.2:80", 1)]);
     let mut world = World::unstarted(two(), Some(Table::default()), None);
