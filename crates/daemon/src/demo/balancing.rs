@@ -72,7 +72,7 @@ impl Show {
                 self.screen.heading(WEB_NAMES);
             }
             Err(words) => self.screen.say(&format!(
-                "This kernel cannot balance ({words}).\n\
+                "Nothing can be balanced here: {words}.\n\
                  So there is no client: you see real checks of real servers, and the table that would be programmed."
             )),
         }
