@@ -300,7 +300,9 @@ impl World {
             let routers: Vec<usize> = (0..after.len()).filter(|router| took_over(*router)).collect();
             // One member of a group whose time has come takes the others with it.
             let early = |router: &usize| {
-                self.judge.pace.is_early(id, *router, &plans[*router], before[*router].1, local)
+                let knows_others = |resigned| self.knows_others(id, *router, resigned, local);
+                let (plan, own) = (&plans[*router], before[*router].1);
+                self.judge.pace.is_early((id, *router), plan, own, local, knows_others)
             };
             let early = if self.scenario.grouped {
                 !routers.is_empty() && routers.iter().all(early)

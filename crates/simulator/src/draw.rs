@@ -206,7 +206,13 @@ pub fn life(seed: u64) -> Scenario {
             Timed { at, lasts, fault }
         })
         .collect();
-    add_paths(&mut Random::new(seed ^ 0x6c69_6665_7061_7468), &mut scenario, faults, span);
+    let mut random = Random::new(seed ^ 0x6c69_6665_7061_7468);
+    if random.percent(50) {
+        // A heartbeat a second from everybody makes an hour cost twice as much: half of the lives do without.
+        scenario.second = Second::None;
+        scenario.nodes.iter_mut().for_each(|node| node.beats = Beats::Off);
+    }
+    add_paths(&mut random, &mut scenario, faults, span);
     scenario.faults.sort_by_key(|timed| timed.at);
     scenario
 }

@@ -11,7 +11,7 @@ use mainstay_core::router::{Advert, State};
 
 use crate::daemon::name;
 use crate::fault::NodeId;
-use crate::hearsay::read;
+use crate::hearsay::read_turn;
 use crate::moment::Moment;
 use crate::scenario::Kind;
 use crate::world::World;
@@ -72,10 +72,10 @@ impl World {
 
     /// Lives and turns of a node grow; heartbeats of one turn are of one moment.
     pub(crate) fn check_turn(&mut self, id: NodeId, heartbeat: &[u8]) {
-        let Some(words) = read(heartbeat) else {
+        let Some((life, turn)) = read_turn(heartbeat) else {
             return self.judge.violate(self.now, "S4", format!("{} says what is no heartbeat", name(id)));
         };
-        let (at, life, turn) = (self.now, words.life, words.turn);
+        let at = self.now;
         let last = std::mem::replace(&mut self.last_words[id], LastWord { at, life, turn });
         let same = (life, turn) == (last.life, last.turn) && at == last.at;
         if (life, turn) <= (last.life, last.turn) && !same {

@@ -208,10 +208,7 @@ impl Hearsay {
 pub fn read(datagram: &[u8]) -> Option<Words> {
     let end = datagram.len().checked_sub(TAG)?;
     let mut rest = datagram.get(HEADER..end)?;
-    let number = |at: usize| {
-        let bytes = datagram.get(at..at + 8)?;
-        Some(bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
-    };
+    let number = |at: usize| number_at(datagram, at);
     let mut of_routers = Vec::new();
     for _ in 0..datagram[6] {
         let (word, behind) = read_word(rest)?;
@@ -226,6 +223,17 @@ pub fn read(datagram: &[u8]) -> Option<Words> {
         leaving: datagram[5] & 1 != 0,
         of_routers,
     })
+}
+
+/// The life and the turn of a heartbeat.
+#[must_use]
+pub fn read_turn(datagram: &[u8]) -> Option<(u64, u64)> {
+    Some((number_at(datagram, 8)?, number_at(datagram, 24)?))
+}
+
+fn number_at(datagram: &[u8], at: usize) -> Option<u64> {
+    let bytes: &[u8; 8] = datagram.get(at..)?.first_chunk()?;
+    Some(u64::from_be_bytes(*bytes))
 }
 
 fn read_word(bytes: &[u8]) -> Option<(Word, &[u8])> {

@@ -10,14 +10,22 @@
 //! - **S3** Two holders only while something excuses it: a cut, a lost advert, a freeze, a crash that left addresses,
 //!   peers that reject each other. It ends within one advert interval after the excuse has ended. Its time is
 //!   counted by cause.
+//!   Between nodes whose heartbeats pass, by whatever way, cuts and losses and a kernel that sends no adverts excuse
+//!   nothing, once the way has been open for two intervals. Where it is open in one direction only, the one that is not
+//!   heard gives way: that excuses two holders for an interval and three quarters after they began (the interval being at
+//!   least the time between two heartbeats).
+//! - **S4** Nothing is said of a mastership that is over ([`crate::epoch`]).
 //! - **S5** With nothing on its way, a node's kernel has the addresses of the routers it is master of, and no others;
 //!   some may be lacking while the kernel refuses them.
-//! - **S6** What an advert says decides alone: a master yields to a higher (priority, address), stays for a lower one;
-//!   a damaged advert changes nothing.
+//! - **S6** What an advert says, or a heartbeat as an advert would, decides alone: a master yields to a higher (priority,
+//!   address), stays for a lower one, unless that one cannot have heard it; what is damaged, old or of another key changes
+//!   nothing ([`crate::hearsay`]).
+//! - **L2** While a fit node is there, nobody holds an address for at most a master-down interval, a skew time, or 10 ms
+//!   ([`crate::vacancy`]).
 //! - **L4** Six seconds after an undisturbed take-over every host's traffic reaches the holder.
 //! - **order** Advert, addresses, announcement, notification; no notification twice in a row.
 //! - **pace** A master advertises within its interval, a backup takes over when the master-down interval is over, and
-//!   not before; no step sends one advert three times ([`crate::pace`]).
+//!   not before, a successor hurries only if it knows of no third; no step sends one advert three times ([`crate::pace`]).
 //! - **storm** A node gives a bounded number of orders in a second.
 
 use std::collections::BTreeMap;
@@ -197,7 +205,7 @@ pub struct Standing {
 }
 
 /// Whether a lease is over.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Lapse {
     /// As the router counts it.
     pub is_over: bool,

@@ -6,7 +6,8 @@
 //! the LAN must come to rest as [`settle`] says.
 //!
 //! Read in this order: [`scenario`], [`fault`], [`draw`], [`story`] (what is simulated); [`world`], [`node`],
-//! [`daemon`] and the modules beside them (how); [`judge`], [`settle`] (what is demanded).
+//! [`daemon`] and the modules beside them (how); [`judge`], [`hearsay`], [`epoch`], [`vacancy`], [`settle`] (what is
+//! demanded).
 
 pub mod campaign;
 pub mod compare;

@@ -6,14 +6,15 @@ use std::time::Duration;
 use mainstay_core::heartbeat::AddressDigest;
 use mainstay_core::router::plan::Version;
 use mainstay_core::router::{Datagram, State};
+use mainstay_core::time::Instant;
 
 use crate::daemon::name;
 use crate::fault::NodeId;
 use crate::frame::{Beat, Body, Frame, Station, To, mac_of};
 use crate::hearsay::{Belief, SILENCE, Word, Words, read};
-use crate::judge::{Hearing, Standing};
+use crate::judge::{Hearing, Lapse, Standing};
 use crate::kernel::{INDEX, SECOND_INDEX};
-use crate::node::{Fact, Node, States};
+use crate::node::{Fact, Node, ROUTERS, States};
 use crate::scenario::Kind;
 use crate::world::{Event, World};
 
@@ -70,7 +71,12 @@ impl World {
         let before = self.states_of(id);
         let hearings = self.overhear(id, beat, &before);
         let local = self.nodes[id].clock.read(self.now);
-        let lapses: Vec<_> = (0..before.len()).map(|router| self.lapse(id, router)).collect();
+        let mut lapses = [Lapse::default(); ROUTERS];
+        for (router, lapse) in lapses.iter_mut().enumerate().take(before.len()) {
+            if before[router].0 == State::Master {
+                *lapse = self.lapse(id, router);
+            }
+        }
         let mut actions = std::mem::take(&mut self.orders);
         let node = &mut self.nodes[id];
         if let Some(brain) = &mut node.brain {
@@ -112,9 +118,9 @@ impl World {
         let (own, local) = (node.own, node.clock.read(self.now));
         let same_interval = plan.version == Version::V3 || word.interval == plan.advert_interval;
         let state = *before.get(router)?;
-        let ours: Vec<IpAddr> = plan.addresses.iter().map(|address| address.address).collect();
+        let ours = || plan.addresses.iter().map(|address| address.address).collect::<Vec<IpAddr>>();
         // A stranger's virtual router on the second link is none of ours, unless it is known otherwise.
-        let foreign = beat.link == SECOND_INDEX && AddressDigest::of(&ours).0 != word.addresses;
+        let foreign = beat.link == SECOND_INDEX && AddressDigest::of(&ours()).0 != word.addresses;
         let news = self.hearsay.hear(local, (id, sender, router), own, words, word);
         if news == Belief::No {
             return None;
@@ -145,6 +151,15 @@ impl World {
             lapse,
             standing,
         })
+    }
+
+    /// Whether a node has just heard of a third one by heartbeat, besides the one that resigned. Of plain VRRP backups
+    /// nobody knows; whether one that was heard before has left is not known here either.
+    pub(crate) fn knows_others(&self, id: NodeId, router: usize, resigned: IpAddr, local: Instant) -> bool {
+        let others = (0..self.nodes.len()).filter(|other| *other != id && self.nodes[*other].own != resigned);
+        let told = others.filter_map(|other| self.hearsay.told(id, other, router));
+        let mut living = told.filter(|told| !told.leaving && local < told.at + SILENCE);
+        living.next().is_some()
     }
 
     /// How a node stands to one it hears, by what that one says by heartbeat of hearing it.

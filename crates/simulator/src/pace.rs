@@ -1,6 +1,7 @@
 //! Watches the timers from outside: when a master must advertise again, and when a backup must take over, computed
 //! from what went over the wire. Neither may be planned later, and no backup may take over earlier.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use mainstay_core::router::State;
@@ -40,7 +41,8 @@ struct Known {
 struct Wait {
     since: Instant,
     interval: Duration,
-    resigned: bool,
+    /// Who resigned, if somebody did.
+    resigned: Option<IpAddr>,
 }
 
 impl Pace {
@@ -152,9 +154,9 @@ impl Pace {
             // It may wait for this one, and it may not.
             *wait = None;
         } else if hearing.priority == 0 {
-            *wait = wait.map(|wait| Wait { since: now, resigned: true, ..wait });
+            *wait = wait.map(|wait| Wait { since: now, resigned: Some(hearing.source), ..wait });
         } else if accepted || before == State::Master {
-            *wait = Some(Wait { since: now, interval, resigned: false });
+            *wait = Some(Wait { since: now, interval, resigned: None });
         } else if matches!(plan.preempt, Preempt::After(delay) if !delay.is_zero()) {
             // Whether a running preempt_delay tolerates it is not known here.
             *wait = None;
@@ -166,7 +168,7 @@ impl Pace {
         self.known(node, router).wait = match to {
             // An owner waits for nobody when it starts.
             State::Backup if plan.priority.get() == 255 => None,
-            State::Backup => Some(Wait { since: now, interval: plan.advert_interval, resigned: false }),
+            State::Backup => Some(Wait { since: now, interval: plan.advert_interval, resigned: None }),
             State::Init | State::Master | State::Fault => None,
         };
     }
@@ -183,16 +185,24 @@ impl Pace {
         let wait = self.known[node * self.routers + router].wait?;
         let of = if plan.version == Version::V3 { wait.interval } else { Duration::from_secs(1) };
         let skew = of * (256 - u32::from(own)) / 256;
-        let silence = if wait.resigned { Duration::ZERO } else { wait.interval * 3 };
+        let silence = if wait.resigned.is_some() { Duration::ZERO } else { wait.interval * 3 };
         Some(wait.since + silence + skew)
     }
 
-    /// Whether a take-over at `now` is too early.
+    /// Whether a take-over at `now` is too early. After a resignation a router need not wait for the skew if it knows of
+    /// nobody but itself and the one that resigned; `knows_others` says whether it does.
     #[must_use]
-    pub fn is_early(&self, node: NodeId, router: usize, plan: &InstancePlan, own: u8, now: Instant) -> bool {
-        // After a resignation a router that is alone with the one that resigned need not wait for the skew.
-        let resigned = self.known[node * self.routers + router].wait.is_some_and(|wait| wait.resigned);
-        !resigned && self.takes_over_at(node, router, plan, own).is_some_and(|at| now + ROUNDING < at)
+    pub fn is_early(
+        &self,
+        (node, router): (NodeId, usize),
+        plan: &InstancePlan,
+        own: u8,
+        now: Instant,
+        knows_others: impl Fn(IpAddr) -> bool,
+    ) -> bool {
+        let resigned = self.known[node * self.routers + router].wait.and_then(|wait| wait.resigned);
+        let may_hurry = resigned.is_some_and(|resigned| !knows_others(resigned));
+        !may_hurry && self.takes_over_at(node, router, plan, own).is_some_and(|at| now + ROUNDING < at)
     }
 
     /// What is wrong with a node's next deadline, given the state of one of its routers.
