@@ -1,7 +1,7 @@
 //! The checkers of a director: each asks one question, for every real server that wants to know.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BinaryHeap};
+use alloc::collections::{BTreeSet, BinaryHeap};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -172,8 +172,10 @@ pub(super) struct Checkers {
     free: Vec<u32>,
     /// Generation of each free slot.
     generations: Vec<u32>,
-    /// By digest of the question. Several may ask the same and judge differently.
-    by_question: BTreeMap<u64, Vec<u32>>,
+    /// Digests of questions, with who asks them. Several may ask the same and judge differently.
+    by_question: BTreeSet<(u64, u32)>,
+    /// The judgement of the plan's checker before: most share one, and a plan that came as bytes has one of each.
+    judgement: Option<Arc<Judgement>>,
     /// Hints; one that is not the checker's `due` is worth nothing.
     heap: BinaryHeap<Reverse<(Instant, u32)>>,
 }
@@ -216,10 +218,9 @@ impl Checkers {
     /// otherwise, or a new one with this judge.
     pub(super) fn adopt(&mut self, plan: &CheckerPlan, judge: impl FnOnce(u64) -> Judge) -> u32 {
         let digest = phase::digest(&plan.kind);
-        let alike = self.by_question.get(&digest).map_or(&[][..], Vec::as_slice);
         let mut free_to_change = None;
         let mut known = None;
-        for &index in alike {
+        for &(_, index) in self.by_question.range((digest, 0)..=(digest, u32::MAX)) {
             let Some(checker) = self.get(index) else { continue };
             if checker.plan.kind != plan.kind {
                 continue;
@@ -232,15 +233,25 @@ impl Checkers {
                 free_to_change = Some(index);
             }
         }
+        let judgement = self.shared(&plan.judgement);
         if let Some(index) = free_to_change
             && let Some(checker) = self.get_mut(index)
         {
-            checker.plan.judgement = Arc::clone(&plan.judgement);
+            checker.plan.judgement = judgement;
             checker.due = None;
             return index;
         }
         let judge = known.map_or_else(|| judge(digest), Judge::with);
-        self.insert(Checker::new(plan.clone(), digest, judge))
+        let plan = CheckerPlan { kind: plan.kind.clone(), judgement };
+        self.insert(Checker::new(plan, digest, judge))
+    }
+
+    /// The same judgement, in the copy that the checker before has.
+    fn shared(&mut self, judgement: &Arc<Judgement>) -> Arc<Judgement> {
+        match &self.judgement {
+            Some(before) if before == judgement => Arc::clone(before),
+            Some(_) | None => Arc::clone(self.judgement.insert(Arc::clone(judgement))),
+        }
     }
 
     fn insert(&mut self, mut checker: Checker) -> u32 {
@@ -259,7 +270,7 @@ impl Checkers {
                 index
             }
         };
-        self.by_question.entry(digest).or_default().push(index);
+        self.by_question.insert((digest, index));
         index
     }
 
@@ -275,12 +286,10 @@ impl Checkers {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             self.generations[index as usize] = checker.generation.wrapping_add(1);
             self.free.push(index);
-            if let Some(alike) = self.by_question.get_mut(&checker.digest) {
-                alike.retain(|other| *other != index);
-                if alike.is_empty() {
-                    self.by_question.remove(&checker.digest);
-                    gone.push(checker.digest);
-                }
+            let digest = checker.digest;
+            self.by_question.remove(&(digest, index));
+            if self.by_question.range((digest, 0)..=(digest, u32::MAX)).next().is_none() {
+                gone.push(digest);
             }
         }
         gone

@@ -140,6 +140,10 @@ impl Director {
             }
         });
         if let Some(checker) = self.checkers.get_mut(index) {
+            if checker.listeners.is_empty() {
+                // Most have one, and there may be very many checkers.
+                checker.listeners.reserve_exact(1);
+            }
             checker.listeners.push(place);
         }
         index

@@ -15,7 +15,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 /// The most sockets: 20,000 descriptors are what a process has on many machines.
 const SOCKETS: usize = 10_000;
 /// Ports from here on, below those the kernel takes for connections.
-const FIRST_PORT: u16 = 20_000;
+pub const FIRST_PORT: u16 = 20_000;
 /// Connections are taken so often. The kernel has answered long before, so nobody waits for it.
 const ROUND: Duration = Duration::from_millis(5);
 
@@ -26,29 +26,36 @@ pub struct Layout {
     pub count: usize,
     /// The first address; the others follow.
     pub first: Ipv4Addr,
+    /// How many checks have the same port.
+    pub per_socket: usize,
 }
 
 impl Layout {
-    /// How many checks have the same port.
-    pub fn per_socket(&self) -> usize {
-        self.count.div_ceil(SOCKETS)
+    /// A socket for each, as long as there are enough.
+    pub fn new(count: usize, first: Ipv4Addr) -> Self {
+        Self { count, first, per_socket: count.div_ceil(SOCKETS) }
+    }
+
+    /// One port, [`FIRST_PORT`], for all.
+    pub fn of_one_server(count: usize, first: Ipv4Addr) -> Self {
+        Self { count, first, per_socket: count }
     }
 
     /// Whom the check of this number asks.
     pub fn target(&self, check: usize) -> SocketAddrV4 {
-        let address = u32::from(self.first) + u32::try_from(check % self.per_socket()).unwrap_or(0);
-        SocketAddrV4::new(Ipv4Addr::from(address), self.port(check / self.per_socket()))
+        let address = u32::from(self.first) + u32::try_from(check % self.per_socket).unwrap_or(0);
+        SocketAddrV4::new(Ipv4Addr::from(address), self.port(check / self.per_socket))
     }
 
     /// The check that asks this address.
     pub fn check(&self, target: SocketAddrV4) -> Option<usize> {
         let socket = usize::from(target.port().checked_sub(FIRST_PORT)?);
         let place = u32::from(*target.ip()).checked_sub(u32::from(self.first))?;
-        Some(socket * self.per_socket() + place as usize)
+        Some(socket * self.per_socket + place as usize)
     }
 
     fn sockets(&self) -> usize {
-        self.count.div_ceil(self.per_socket())
+        self.count.div_ceil(self.per_socket)
     }
 
     fn port(&self, socket: usize) -> u16 {
@@ -60,7 +67,7 @@ impl Layout {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Arrivals {
     /// How many.
-    pub count: u64,
+    pub count: usize,
     /// When the last one came.
     pub last: Option<Instant>,
     /// The longest time between two.
@@ -112,7 +119,7 @@ impl Listeners {
 
     /// Kills the server of this check, and of those that share its socket.
     pub fn kill(&self, check: usize) {
-        lock(&self.shared.sockets)[check / self.layout.per_socket()] = None;
+        lock(&self.shared.sockets)[check / self.layout.per_socket] = None;
     }
 }
 
@@ -145,7 +152,7 @@ impl Shared {
 }
 
 fn listen(shared: &Shared, layout: Layout, socket: usize) -> Result<Option<TcpListener>> {
-    let address = if layout.per_socket() == 1 { layout.first } else { Ipv4Addr::UNSPECIFIED };
+    let address = if layout.per_socket == 1 { layout.first } else { Ipv4Addr::UNSPECIFIED };
     let address = SocketAddr::new(address.into(), layout.port(socket));
     let listener = TcpListener::bind(address).with_context(|| format!("listen on {address}"))?;
     listener.set_nonblocking(true).context("make a socket non-blocking")?;

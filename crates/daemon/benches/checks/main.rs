@@ -8,12 +8,16 @@
 mod common;
 
 mod bare;
+mod beside;
 mod listeners;
 mod sizes;
 mod subject;
+mod trouble;
+mod web;
+mod wire;
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
@@ -21,6 +25,7 @@ use mainstay::lab::Lab;
 
 use common::report::Report;
 use subject::Programs;
+use web::Over;
 
 /// Health checks of Mainstay and keepalived side by side.
 #[derive(Debug, Parser)]
@@ -49,6 +54,12 @@ struct Options {
 enum Part {
     /// TCP checks, from a hundred to fifty thousand.
     Sizes,
+    /// Servers far away, and a checker that is stopped now and then.
+    Trouble,
+    /// HTTP and TLS.
+    Web,
+    /// VRRP in the same daemon.
+    Beside,
 }
 
 fn parse_size(word: &str) -> Result<(usize, u64), String> {
@@ -75,13 +86,36 @@ fn main() -> Result<()> {
     );
     if wanted(Part::Sizes) {
         let sizes: &[(usize, u64)] = match (&options.size[..], options.quick) {
-            ([], true) => &[(100, 2), (1_000, 2), (10_000, 5)],
+            ([], true) => &[(1_000, 2)],
             ([], false) => &[(100, 2), (1_000, 2), (10_000, 5), (50_000, 10)],
             (given, _) => given,
         };
-        sizes::run(&programs, sizes, &mut report)?;
+        sizes::run(&programs, sizes, seconds(if options.quick { 3 } else { 6 }), &mut report)?;
+    }
+    if wanted(Part::Trouble) {
+        trouble::run(&programs, 1_000, seconds(if options.quick { 2 } else { 4 }), &mut report)?;
+    }
+    if wanted(Part::Web) {
+        for over in if options.quick { &[Over::Tls][..] } else { &[Over::Tcp, Over::Tls] } {
+            let (rate, window) = if options.quick { (500, 4) } else { (2_000, 8) };
+            web::run(&programs, *over, rate, seconds(window), &mut report)?;
+        }
+    }
+    if wanted(Part::Beside) {
+        let (count, delay) = if options.quick { (5_000, 4) } else { (50_000, 10) };
+        beside::run(&programs, count, seconds(delay), &mut report)?;
     }
     report.end();
     println!("took {:.0} s", start.elapsed().as_secs_f64());
     Ok(())
+}
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// A count as a figure.
+#[expect(clippy::cast_precision_loss, reason = "counts and bytes far below 2^52")]
+fn precise(count: usize) -> f64 {
+    count as f64
 }

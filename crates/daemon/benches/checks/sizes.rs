@@ -11,6 +11,7 @@ use super::bare;
 use super::common::Both;
 use super::common::report::{Report, Target};
 use super::listeners::{Layout, Listeners};
+use super::precise;
 use super::subject::{Checks, PATIENCE, Programs, Side, Subject};
 
 /// `connect_timeout`.
@@ -34,12 +35,14 @@ struct Figures {
 }
 
 /// Measures both by turns at each size; the first one gives the memory that is no check's.
-pub fn run(programs: &Programs, sizes: &[(usize, u64)], report: &mut Report) -> Result<()> {
+pub fn run(programs: &Programs, sizes: &[(usize, u64)], window: Duration, report: &mut Report) -> Result<()> {
     let mut base = Both::<f64>::default();
     for (place, &(count, delay)) in [(1, 1)].iter().chain(sizes).enumerate() {
         let mut figures = Both::<Figures>::default();
         for (index, side) in Side::BOTH.into_iter().enumerate() {
-            let measured = round(programs, side, count, Duration::from_secs(delay), place == 0);
+            let delay = Duration::from_secs(delay);
+            let window = (place > 0).then_some(window.max(delay * 2));
+            let measured = round(programs, side, count, delay, window);
             *figures.side(index) = measured.with_context(|| format!("{side:?}, {count} checks"))?;
         }
         if place == 0 {
@@ -63,8 +66,7 @@ fn tell(
         "{count} TCP checks, delay_loop and warmup {delay} s, connect_timeout {} s, retry 0",
         TIMEOUT.as_secs()
     ));
-    #[expect(clippy::cast_precision_loss, reason = "seconds and counts far below 2^52")]
-    let (delay, checks) = (delay as f64, count as f64);
+    let (delay, checks) = (precise(delay as usize), precise(count));
     let mut line = |what: &str, unit: &str, places, of: fn(&Figures) -> f64, target, note: &str| {
         report.line(what, unit, places, &figures.map(of), target, note);
     };
@@ -95,40 +97,46 @@ fn tell(
     }
 }
 
-fn round(programs: &Programs, side: Side, count: usize, delay: Duration, brief: bool) -> Result<Figures> {
+/// Without a window only the memory is looked at.
+fn round(
+    programs: &Programs,
+    side: Side,
+    count: usize,
+    delay: Duration,
+    window: Option<Duration>,
+) -> Result<Figures> {
     let lab = Lab::new(&format!("checks-{side:?}-{count}"))?;
     let node = lab.bare_node("balancer")?;
-    let layout = Layout { count, first: Ipv4Addr::new(127, 0, 1, 1) };
+    let layout = Layout::new(count, Ipv4Addr::new(127, 0, 1, 1));
     let listeners = Listeners::start(node.namespace(), layout)?;
     let checks = Checks::tcp(layout, delay, TIMEOUT);
     let mut subject = Subject::start((&lab, &node), programs, side, &checks, "")?;
     let mut figures = Figures { all_up: subject.all_up()?, ..Figures::default() };
     thread::sleep(Duration::from_secs(1));
 
+    figures.rss = precise(subject.memory());
+    let Some(window) = window else { return Ok(figures) };
     listeners.look();
     let (cpu, start) = (subject.cpu(), Instant::now());
-    thread::sleep((delay * 2).max(Duration::from_secs(if brief { 1 } else { 5 })));
-    let arrived: u64 = listeners.look().iter().map(|seen| seen.count).sum();
-    let (cpu, window) = (subject.cpu() - cpu, start.elapsed());
+    thread::sleep(window);
+    let arrived = listeners.look().iter().map(|seen| seen.count).sum();
+    let (cpu, took) = (subject.cpu() - cpu, start.elapsed());
     figures.rss = precise(subject.memory());
-    if brief {
-        return Ok(figures);
-    }
     figures.cpu_us = cpu.as_secs_f64() * 1e6 / precise(arrived);
-    figures.per_second = precise(arrived) / window.as_secs_f64();
-    let rate = precise(count as u64) / delay.as_secs_f64();
-    let bare = bare::measure(node.namespace(), layout, rate, Duration::from_secs(5))?;
+    figures.per_second = precise(arrived) / took.as_secs_f64();
+    let rate = precise(count) / delay.as_secs_f64();
+    let bare = bare::measure(node.namespace(), layout, rate, Duration::from_secs(5).min(window))?;
     figures.bare_us = bare.as_secs_f64() * 1e6;
 
     let before = subject.downs().len();
     figures.removed = kill_some(&subject, &listeners, layout)?;
     let downs = subject.downs();
-    let expected = KILLED * layout.per_socket();
-    figures.false_failures = precise((before + downs.len().saturating_sub(before + expected)) as u64);
+    let expected = KILLED * layout.per_socket;
+    figures.false_failures = precise(before + downs.len().saturating_sub(before + expected));
 
     figures.reload = subject.reload(side, count)?;
     figures.stop = subject.stop().with_context(|| subject.last_words())?;
-    figures.left = precise(left_in_table(&node) as u64);
+    figures.left = precise(left_in_table(&node));
     Ok(figures)
 }
 
@@ -136,9 +144,9 @@ fn round(programs: &Programs, side: Side, count: usize, delay: Duration, brief: 
 fn kill_some(subject: &Subject, listeners: &Listeners, layout: Layout) -> Result<f64> {
     let mut killed = Vec::new();
     for number in 0..KILLED {
-        let check = layout.count / KILLED * number / layout.per_socket() * layout.per_socket();
+        let check = layout.count / KILLED * number / layout.per_socket * layout.per_socket;
         listeners.kill(check);
-        killed.push((check..check + layout.per_socket(), Instant::now()));
+        killed.push((check..check + layout.per_socket, Instant::now()));
         thread::sleep(Duration::from_millis(150));
     }
     let slowest = || {
@@ -162,9 +170,4 @@ fn left_in_table(node: &Node) -> usize {
     let table = table.ok().and_then(Result::ok).unwrap_or_default();
     // Three lines are headings.
     table.lines().count().saturating_sub(3)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts and bytes far below 2^52")]
-fn precise(count: u64) -> f64 {
-    count as f64
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write as _};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write as _};
 use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use mainstay::lab::{Lab, Node, Process, wait_until};
+use mainstay::lab::{Lab, Node, Process, Program, wait_until};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
@@ -24,6 +24,8 @@ use super::listeners::Layout;
 const PER_VIRTUAL_SERVER: usize = 50;
 /// How long anything may take before the benchmark is given up.
 pub const PATIENCE: Duration = Duration::from_secs(90);
+/// How long a reload may take before it is left alone.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(45);
 /// What keepalived is preloaded with where the kernel has no ip_vs.
 const PRETENDER: &str = include_str!("pretend_ip_vs.c");
 
@@ -44,8 +46,8 @@ impl Side {
 /// The programs, and what they need here.
 #[derive(Debug, Clone)]
 pub struct Programs {
-    ours: PathBuf,
-    theirs: PathBuf,
+    ours: (PathBuf, Program),
+    theirs: (PathBuf, Program),
     /// The kernel has ip_vs, and both program it.
     pub kernel: bool,
     pretender: Option<PathBuf>,
@@ -70,11 +72,19 @@ impl Programs {
             ensure!(running.wait().context("wait for cc")?.success(), "cc failed");
             pretender = Some(path);
         }
+        // Of the one that only speaks VRRP nothing is measured but what it hears.
+        let vrrp = |path: &Path| Program::mainstay(path).flag("--no-syslog");
+        let (ours, theirs) = ((ours.clone(), vrrp(&ours)), (theirs.clone(), vrrp(&theirs)));
         Ok(Self { ours, theirs, kernel, pretender })
     }
 
+    /// The program without health checks.
+    pub fn program(&self, side: Side) -> &Program {
+        if side == Side::Ours { &self.ours.1 } else { &self.theirs.1 }
+    }
+
     fn command(&self, side: Side) -> Command {
-        let mut command = Command::new(if side == Side::Ours { &self.ours } else { &self.theirs });
+        let mut command = Command::new(if side == Side::Ours { &self.ours.0 } else { &self.theirs.0 });
         // (Where nobody listens to syslog, libc writes to the console, and whoever logs waits for a serial line.)
         command.args(["--dont-fork", "--log-console", "--no-syslog", "--log-detail"]);
         match (side, &self.pretender) {
@@ -208,27 +218,39 @@ impl Subject {
     }
 
     /// Resident memory of all its processes, in bytes.
-    pub fn memory(&self) -> u64 {
-        usage::memory(&self.process.tree()).rss
+    pub fn memory(&self) -> usize {
+        usize::try_from(usage::memory(&self.process.tree()).rss).unwrap_or(usize::MAX)
     }
 
-    /// Lines of its log that contain this text.
-    pub fn logged(&self, text: &str) -> usize {
-        self.process.log().lines().filter(|line| line.contains(text)).count()
-    }
-
-    /// Reads its file again, which has not changed. Seconds until it is done, by its own log.
+    /// Has it read its file again, which has not changed. Seconds until it is done, by its own log; NaN if it never is.
     pub fn reload(&mut self, side: Side, checks: usize) -> Result<f64> {
         // keepalived says of each check that it begins it; Mainstay says when it is done.
-        let (line, more) = match side {
+        let (words, wanted) = match side {
             Side::Ours => ("Reload complete", 1),
             Side::Theirs => ("Activating healthchecker for service", checks),
         };
-        let wanted = self.logged(line) + more;
+        let mut log = BufReader::new(File::open(self.process.log_path()).context("open the log")?);
+        log.seek(SeekFrom::End(0)).context("go to the end of the log")?;
         let start = Instant::now();
-        self.process.signal(Signal::SIGHUP);
-        wait_until("the reload is done", PATIENCE, || self.logged(line) >= wanted)?;
+        self.ask_to_reload();
+        let (mut line, mut seen) = (String::new(), 0);
+        while seen < wanted {
+            if start.elapsed() > RELOAD_PATIENCE {
+                return Ok(f64::NAN);
+            }
+            if log.read_line(&mut line).context("read the log")? == 0 {
+                std::thread::sleep(Duration::from_millis(5));
+            } else if line.ends_with('\n') {
+                seen += usize::from(line.contains(words));
+                line.clear();
+            }
+        }
         Ok(start.elapsed().as_secs_f64())
+    }
+
+    /// Has it read its file again.
+    pub fn ask_to_reload(&mut self) {
+        self.process.signal(Signal::SIGHUP);
     }
 
     /// Asks it to end. Seconds until it has.

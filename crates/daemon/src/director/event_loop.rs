@@ -8,6 +8,7 @@ use std::time::Duration;
 use mainstay_core::director::{Action, Actions, CheckerId, Director, Input, Memory};
 use mainstay_core::ipvs::Table;
 use mainstay_system::clock;
+use mainstay_system::memory::release_free;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::addresses::{self, Addresses};
@@ -30,6 +31,9 @@ enum Readiness {
     /// The supervisor knows.
     Told,
 }
+
+/// So many orders at one time are a beginning or a reload, after which much of the memory is free.
+const MANY_ORDERS: usize = 512;
 
 /// The process at work.
 pub struct EventLoop {
@@ -164,6 +168,7 @@ impl EventLoop {
                 self.asking.follow(&plan.tls);
                 self.watch(addresses::wanted(&plan));
                 self.feed(Input::Reloaded(plan));
+                release_free();
                 self.link.send(&FromDirector::ReloadApplied);
             }
             ToDirector::Shutdown => self.feed(Input::ShutdownRequested),
@@ -213,6 +218,7 @@ impl EventLoop {
     }
 
     fn perform(&mut self, actions: Actions) {
+        let many = actions.len() >= MANY_ORDERS;
         let mut orders = Vec::new();
         let mut memories: Vec<Memory> = Vec::new();
         for action in actions {
@@ -251,6 +257,9 @@ impl EventLoop {
         }
         self.remember(&mut memories);
         self.table.order(orders);
+        if many {
+            release_free();
+        }
     }
 
     fn remember(&mut self, memories: &mut Vec<Memory>) {

@@ -36,7 +36,10 @@ pub fn run(stream: UnixStream) -> io::Result<()> {
     runtime.block_on(async {
         let mut link = Link::new(tokio::net::UnixStream::from_std(stream)?);
         match first_word(&mut link).await? {
-            Some(start) => EventLoop::new(link, start)?.run().await,
+            // As a task like the probes: waking what the runtime blocks on costs a system call, for every answer.
+            Some(start) => {
+                tokio::spawn(EventLoop::new(link, start)?.run()).await.map_err(io::Error::other)?
+            }
             None => Ok(()),
         }
     })
