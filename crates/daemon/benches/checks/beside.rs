@@ -60,7 +60,7 @@ fn measure(programs: &Programs, side: Side, count: usize, delay: Duration) -> Re
 
     let mut figures = Figures::default();
     let before = transitions();
-    subject.all_up()?;
+    subject.all_up(PATIENCE);
     let started = transitions();
     figures.starting = precise(started - before);
     thread::sleep(delay);

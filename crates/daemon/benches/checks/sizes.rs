@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use mainstay::lab::{Lab, Node, wait_until};
 
 use super::bare;
@@ -111,7 +111,8 @@ fn round(
     let listeners = Listeners::start(node.namespace(), layout)?;
     let checks = Checks::tcp(layout, delay, TIMEOUT);
     let mut subject = Subject::start((&lab, &node), programs, side, &checks, "")?;
-    let mut figures = Figures { all_up: subject.all_up()?, ..Figures::default() };
+    let mut figures = Figures { all_up: subject.all_up(PATIENCE), ..Figures::default() };
+    ensure!(subject.up() > 0, "nothing is up\n{}", subject.last_words());
     thread::sleep(Duration::from_secs(1));
 
     figures.rss = precise(subject.memory());

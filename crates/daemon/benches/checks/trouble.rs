@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use mainstay::lab::Lab;
 use mainstay::lab::process::send;
 use nix::sys::signal::Signal;
@@ -19,6 +19,8 @@ use super::wire::Wire;
 const ROUND_TRIP: Duration = Duration::from_millis(800);
 /// `connect_timeout`; nothing is retried.
 const TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the first verdicts may take beyond `warmup` before it goes on without them.
+const ALL_UP_PATIENCE: Duration = Duration::from_secs(10);
 /// How long all processes are stopped at a time, longer than a timeout.
 const STOPPED: Duration = Duration::from_millis(1500);
 const TIMES: u32 = 3;
@@ -28,6 +30,7 @@ const GRACE: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone, Copy, Default)]
 struct Figures {
     all_up: f64,
+    never: f64,
     false_far: f64,
     gap_far: f64,
     false_stopped: f64,
@@ -56,6 +59,7 @@ pub fn run(programs: &Programs, count: usize, delay: Duration, report: &mut Repo
         |f| f.all_up,
         delay + ROUND_TRIP + Duration::from_secs(2),
     );
+    line("  and without one some seconds later", "", 0, |f| f.never, Duration::ZERO);
     line("false failures", "", 0, |f| f.false_far, Duration::ZERO);
     line("longest time between two checks of a server", " s", 2, |f| f.gap_far, delay + GRACE);
     line("false failures, stopped 3 times for 1.5 s", "", 0, |f| f.false_stopped, Duration::ZERO);
@@ -71,12 +75,17 @@ fn measure(programs: &Programs, side: Side, count: usize, delay: Duration) -> Re
     let listeners = Listeners::start(servers.namespace(), layout)?;
     let checks = Checks::tcp(layout, delay, TIMEOUT);
     let subject = Subject::start((&lab, &balancer), programs, side, &checks, "")?;
-    let mut figures = Figures { all_up: subject.all_up()?, ..Figures::default() };
+    let all_up = subject.all_up(delay + ALL_UP_PATIENCE);
+    let mut figures = Figures { all_up, never: precise(count - subject.up()), ..Figures::default() };
+    ensure!(subject.up() > 0, "nothing is up\n{}", subject.last_words());
     // From here on every check has its place in its period.
     thread::sleep(delay);
 
     let longest = |listeners: &Listeners| {
-        listeners.look().iter().map(|seen| seen.longest).max().unwrap_or_default().as_secs_f64()
+        let arrivals = listeners.look();
+        let silent = arrivals.iter().any(|seen| seen.count < 2);
+        let longest = arrivals.iter().map(|seen| seen.longest).max().unwrap_or_default();
+        if silent { f64::NAN } else { longest.as_secs_f64() }
     };
     listeners.look();
     let before = subject.downs().len();

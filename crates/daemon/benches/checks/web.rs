@@ -94,7 +94,8 @@ fn measure(programs: &Programs, side: Side, over: Over, rate: u32, window: Durat
         },
     };
     let subject = Subject::start((&lab, &node), programs, side, &checks, "")?;
-    subject.all_up()?;
+    subject.all_up(PATIENCE);
+    ensure!(subject.up() > 0, "nothing is up\n{}", subject.last_words());
     thread::sleep(DELAY);
     let (cpu, from) = (subject.cpu(), since_1970());
     thread::sleep(window);
