@@ -3,6 +3,7 @@
 //! `cargo xtask test` is the one command of the README. It looks at what the machine has ([`machine`]), runs one
 //! [`steps`] after the other as listed in [`mod@test`], and ends with a table and a line that says how many checks passed.
 
+mod bench;
 mod fuzz;
 mod machine;
 mod mutants;
@@ -14,7 +15,7 @@ mod vm;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 
 /// The project's own chores.
@@ -73,6 +74,9 @@ enum Chore {
     },
     /// Measure against keepalived in one run.
     Bench {
+        /// In the guest of `vm`.
+        #[arg(long)]
+        vm: bool,
         /// Name of the benchmark, such as `vrrp`.
         name: String,
         /// Passed on to the benchmark.
@@ -104,7 +108,8 @@ fn main() -> ExitCode {
                 Ok(())
             })
         }
-        Chore::Bench { name, words } => bench(&name, &words),
+        Chore::Bench { vm: false, name, words } => bench::run(&root(), &name, &words),
+        Chore::Bench { vm: true, name, words } => bench::run_in_guest(&root(), &name, &words),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -123,16 +128,4 @@ fn root() -> PathBuf {
 /// The cargo that runs us.
 fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-}
-
-/// Runs one benchmark of the daemon, in release, with its output going to the terminal.
-fn bench(name: &str, words: &[String]) -> Result<()> {
-    let mut command = cargo();
-    command.current_dir(root()).args(["bench", "--package", "mainstay", "--bench", name]);
-    if !words.is_empty() {
-        command.arg("--").args(words);
-    }
-    let status = command.status().context("start cargo")?;
-    ensure!(status.success(), "cargo bench --bench {name}: {status}");
-    Ok(())
 }

@@ -31,6 +31,8 @@ pub(super) struct Checker {
     pub(super) influence: Influence,
     /// When it asks next; `None` while it waits for an answer, is suspended, or never asks.
     due: Option<Instant>,
+    /// When it asked last.
+    asked: Instant,
     /// A question is on its way.
     pub(super) asking: bool,
     /// At least one of its listeners is to be checked.
@@ -67,6 +69,7 @@ impl Checker {
             judge,
             influence: Influence::None,
             due: None,
+            asked: Instant::ZERO,
             asking: false,
             active: false,
             answers: 0,
@@ -324,7 +327,8 @@ impl Checkers {
                 let period = checker.period();
                 let late =
                     phase::jitter(checker.digest, checker.answers, period, checker.plan.judgement.jitter);
-                phase::next(now, checker.digest, period) + late
+                // The turn that came while it waited for the answer is not left out: it comes now.
+                (phase::next(checker.asked, checker.digest, period) + late).max(now)
             }
         };
         self.set_due(index, at);
@@ -353,6 +357,7 @@ impl Checkers {
                 && checker.due == Some(at)
             {
                 checker.due = None;
+                checker.asked = now;
                 checker.asking = true;
                 return Some(index);
             }

@@ -115,6 +115,20 @@ fn every_server_is_asked_in_its_period_and_they_are_spread() {
 }
 
 #[test]
+fn a_turn_that_came_while_an_answer_was_awaited_is_taken_at_once() {
+    let mut world = World::new(one(1, |_| {}));
+    world.pass(30 * SECOND);
+    let checker = world.held_question();
+    let asked = world.now;
+    world.now = asked + 12 * SECOND;
+    world.asked.clear();
+    world.tell(Input::Answered { checker, outcome: Outcome::Passed { took: 12 * SECOND } });
+    world.pass(20 * SECOND);
+    let times: Vec<_> = world.asked.iter().map(|(at, _)| at.saturating_since(asked).as_secs()).collect();
+    assert_eq!(times, [12, 20, 30], "at once, and then in its turns");
+}
+
+#[test]
 fn warmup_0_asks_at_once_and_then_in_turn() {
     let mut world =
         World::new(one(50, |server| judged(server, |judgement| judgement.warmup = Duration::ZERO)));

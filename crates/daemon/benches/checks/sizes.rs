@@ -125,9 +125,6 @@ fn round(
     figures.rss = precise(subject.memory());
     figures.cpu_us = cpu.as_secs_f64() * 1e6 / precise(arrived);
     figures.per_second = precise(arrived) / took.as_secs_f64();
-    let rate = precise(count) / delay.as_secs_f64();
-    let bare = bare::measure(node.namespace(), layout, rate, Duration::from_secs(5).min(window))?;
-    figures.bare_us = bare.as_secs_f64() * 1e6;
 
     let before = subject.downs().len();
     figures.removed = kill_some(&subject, &listeners, layout)?;
@@ -138,6 +135,10 @@ fn round(
     figures.reload = subject.reload(side, count)?;
     figures.stop = subject.stop().with_context(|| subject.last_words())?;
     figures.left = precise(left_in_table(&node));
+
+    let rate = precise(count) / delay.as_secs_f64();
+    let bare = bare::measure(node.namespace(), layout, rate, Duration::from_secs(5).min(window))?;
+    figures.bare_us = bare.as_secs_f64() * 1e6;
     Ok(figures)
 }
 

@@ -56,6 +56,8 @@ pub struct Programs {
 impl Programs {
     /// Looks at the kernel; makes what keepalived needs to run without ip_vs, with the C compiler that cargo links with.
     pub fn new(ours: PathBuf, theirs: PathBuf, folder: &Path) -> Result<Self> {
+        // A kernel that has it may have to be told.
+        let _ = Command::new("modprobe").args(["-q", "ip_vs"]).status();
         let kernel = Path::new("/proc/net/ip_vs").exists();
         let mut pretender = None;
         if !kernel {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use mainstay_core::director::{Action, Actions, CheckerId, Director, Input, Memory};
 use mainstay_core::ipvs::Table;
@@ -12,6 +11,7 @@ use mainstay_system::memory::release_free;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::addresses::{self, Addresses};
+use super::alarm::Alarm;
 use super::asking::Asking;
 use super::link::{Link, Peer};
 use super::table::{Order, TableLane};
@@ -41,6 +41,7 @@ pub struct EventLoop {
     link: Link,
     asking: Asking,
     table: TableLane,
+    alarm: Alarm,
     addresses: Option<Addresses>,
     facts: UnboundedReceiver<Input>,
     teller: UnboundedSender<Input>,
@@ -75,6 +76,7 @@ impl EventLoop {
             link,
             asking,
             table,
+            alarm: Alarm::new()?,
             addresses: None,
             facts,
             teller,
@@ -100,7 +102,7 @@ impl EventLoop {
         self.hear()?;
         let (mut facts, mut watched) = (Vec::new(), Vec::new());
         while !self.finished {
-            let wait = self.wait();
+            let deadline = self.director.next_deadline();
             let addresses = self.addresses.as_mut();
             tokio::select! {
                 biased;
@@ -123,7 +125,7 @@ impl EventLoop {
                     self.readiness = Readiness::Told;
                     self.link.send(&FromDirector::Ready);
                 }
-                () = tokio::time::sleep(wait) => {}
+                rung = self.alarm.at(deadline) => rung?,
             }
             // What has arrived counts before any deadline.
             while let Ok(fact) = self.facts.try_recv() {
@@ -133,7 +135,7 @@ impl EventLoop {
                 }
             }
             self.feed_all(&mut facts);
-            if self.wait().is_zero() {
+            if self.director.next_deadline().is_some_and(|deadline| deadline <= clock::now()) {
                 self.feed(Input::Tick);
             }
             if self.readiness == Readiness::Listing && self.director.has_begun() {
@@ -152,12 +154,6 @@ impl EventLoop {
             self.said(frame);
         }
         Ok(())
-    }
-
-    /// How long nothing is due.
-    fn wait(&self) -> Duration {
-        let hour = Duration::from_secs(3600);
-        self.director.next_deadline().map_or(hour, |deadline| deadline.saturating_since(clock::now()))
     }
 
     fn said(&mut self, frame: ToDirector) {

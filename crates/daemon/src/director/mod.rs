@@ -12,6 +12,7 @@
 //! about its server. The death of this process leaves VRRP and the kernel's table as they are; the next one takes over.
 
 mod addresses;
+mod alarm;
 mod asking;
 mod event_loop;
 mod link;
