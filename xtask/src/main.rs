@@ -15,7 +15,7 @@ mod vm;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Result, ensure};
+use anyhow::ensure;
 use clap::{Parser, Subcommand};
 
 /// The project's own chores.
