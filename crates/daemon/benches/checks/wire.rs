@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 use mainstay::lab::{Namespace, Node};
 use mainstay_core::vrrp::checksum::Sum;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 /// Every kind of frame, in network order.
@@ -74,7 +75,10 @@ impl End {
         let socket = namespace.run(|| {
             let protocol = Protocol::from(i32::from(ALL_KINDS));
             let socket = Socket::new(Domain::PACKET, Type::RAW, Some(protocol))?;
-            socket.set_recv_buffer_size(8 << 20)?;
+            // After a stop hundreds of checks begin at once: a wire that loses their packets would be to blame.
+            if setsockopt(&socket, sockopt::RcvBufForce, &(16 << 20)).is_err() {
+                socket.set_recv_buffer_size(16 << 20)?;
+            }
             socket.set_read_timeout(Some(Duration::from_secs(5)))?;
             Ok::<_, std::io::Error>(socket)
         });

@@ -16,7 +16,7 @@ const PERIOD: Duration = Duration::from_millis(100);
 /// Less than this is the ordinary unpunctuality of timers.
 const WORTH_NOTING: Duration = Duration::from_millis(20);
 /// How many stalls are remembered. More of them within one timeout, and the last ones will do.
-const REMEMBERED: usize = 16;
+const REMEMBERED: usize = 64;
 
 /// The pulse of the runtime in which it was started. It ends with the value.
 #[derive(Debug)]
@@ -54,7 +54,8 @@ impl Pulse {
         Self { beats, task: task.abort_handle() }
     }
 
-    /// The longest time after `start` during which nothing ran here.
+    /// How much of the time after `start` nothing ran here, all stalls together: of a loop that is a little late again
+    /// and again, an exchange of many steps has all of it.
     pub(super) fn stalled_since(&self, start: Instant) -> Duration {
         lock(&self.beats).stalled_since(start, Instant::now())
     }
@@ -85,8 +86,7 @@ impl Beats {
             .iter()
             .chain([&current])
             .map(|stall| stall.length.min(stall.ended.saturating_duration_since(start)))
-            .max()
-            .unwrap_or_default()
+            .sum()
     }
 }
 
@@ -121,6 +121,17 @@ mod tests {
             "only the part after it"
         );
         assert_eq!(beats.stalled_since(at(start, 1_610), now), Duration::ZERO, "began after the stall");
+    }
+
+    #[test]
+    fn small_stalls_add_up() {
+        let start = Instant::now();
+        let mut beats = Beats { last: start, stalls: VecDeque::new() };
+        for number in 1..=5 {
+            beats.beat(at(start, number * 180));
+        }
+        assert_eq!(beats.stalled_since(start, at(start, 900)), Duration::from_millis(400));
+        assert_eq!(beats.stalled_since(at(start, 500), at(start, 900)), Duration::from_millis(200));
     }
 
     #[test]
