@@ -14,7 +14,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use mainstay_core::director::plan::TlsMaterial;
 use mainstay_core::director::probe::Tls;
@@ -43,8 +43,11 @@ pub(super) enum Inside {
 /// The configurations of all TLS probes.
 #[derive(Debug)]
 pub(super) struct Contexts {
+    material: TlsMaterial,
+    provider: Arc<CryptoProvider>,
     open: Result<Pair, Box<str>>,
-    verified: Result<Pair, Box<str>>,
+    /// Made when the first probe needs it: the system's authorities are many, and few configurations verify.
+    verified: OnceLock<Result<Pair, Box<str>>>,
 }
 
 /// One configuration with SNI, and one without; both for HTTP/1 and for gRPC.
@@ -59,9 +62,14 @@ impl Contexts {
     pub(super) fn new(material: &TlsMaterial) -> Self {
         let provider = Arc::new(ring::default_provider());
         let open = Pair::new(material, &provider, Arc::new(AnyCertificate(Arc::clone(&provider))));
-        let verified =
-            verifier(material, &provider).and_then(|verifier| Pair::new(material, &provider, verifier));
-        Self { open, verified }
+        Self { material: material.clone(), provider, open, verified: OnceLock::new() }
+    }
+
+    fn verified(&self) -> &Result<Pair, Box<str>> {
+        self.verified.get_or_init(|| {
+            let verifier = verifier(&self.material, &self.provider)?;
+            Pair::new(&self.material, &self.provider, verifier)
+        })
     }
 
     /// Makes a TLS session on a connection.
@@ -74,7 +82,7 @@ impl Contexts {
         inside: Inside,
         patience: &Patience<'_>,
     ) -> Exchange<TlsStream<Patient>> {
-        let pair = if tls.verify { &self.verified } else { &self.open };
+        let pair = if tls.verify { self.verified() } else { &self.open };
         let pair = pair
             .as_ref()
             .map_err(|words| Trouble::Excused(Excuse::CouldNotAsk { errno: None, words: words.clone() }))?;
