@@ -206,6 +206,27 @@ fn ops_is_for_udp_and_ha_suspend_for_one_address() {
 }
 
 #[test]
+fn marks_have_the_family_that_is_said_or_that_of_their_group_or_of_the_real_servers() {
+    let family_of = |group: &str, who: &str, lines: &str, real: &str| {
+        let text = format!(
+            "{group}\nvirtual_server {who} {{\nlvs_sched rr\nlvs_method DR\nprotocol TCP\n{lines}\n\
+             real_server {real} 80 {{\n}}\n}}\n"
+        );
+        let lowered = lower(&text);
+        let services = &lowered.model.director.virtual_servers[0].services;
+        let marks = services.iter().filter(|service| matches!(service, ServiceKey::Mark { .. }));
+        marks.map(ServiceKey::family).next_back().expect("a mark")
+    };
+    assert_eq!(family_of("", "fwmark 7", "", "10.1.0.1"), Family::V4);
+    assert_eq!(family_of("", "fwmark 7", "", "2001:db8::1"), Family::V6);
+    assert_eq!(family_of("", "fwmark 7", "ip_family inet6", "2001:db8::1"), Family::V6);
+    let group = |lines: &str| format!("virtual_server_group G {{\n{lines}\n}}");
+    assert_eq!(family_of(&group("fwmark 7"), "group G", "", "10.1.0.1"), Family::V4, "as keepalived guesses");
+    assert_eq!(family_of(&group("fwmark 7\n2001:db8::9 80"), "group G", "", "2001:db8::1"), Family::V6);
+    assert_eq!(family_of(&group("fwmark 7 inet6\n10.0.0.1 80"), "group G", "", "10.1.0.1"), Family::V6);
+}
+
+#[test]
 fn a_group_is_every_address_of_its_ranges_and_its_marks() {
     let text = format!(
         "virtual_server_group web {{\n10.0.0.1 80\n10.0.0.250-252 81\n10.0.1.255-10.0.2.1 82\n10.0.3.9/30 83\n\
@@ -304,6 +325,20 @@ fn settings_of_all_virtual_servers() {
     of("lvs_timeouts tcp x").says(["bad-number"]);
     of("lvs_timeouts").says(["missing-value"]);
     of("lvs_flush_on_stop RS").says(["unknown-option"]);
+}
+
+#[test]
+fn the_old_keyword_of_instances_starts_a_sync_daemon_unless_the_global_one_does() {
+    let old = |name, vrid, interface| {
+        simple(name, vrid).replacen("interface", &format!("lvs_sync_daemon_interface {interface}\ninterface"), 1)
+    };
+    let two = old("V", 51, "eth1") + &old("W", 52, "eth0");
+    let sync = |text: &str| lower(text).model.director.settings.sync.expect("a synchronisation daemon");
+    let found = sync(&two);
+    assert_eq!(found.instance.as_deref(), Some("V"), "the first");
+    assert_eq!((found.daemon.interface.as_str(), found.daemon.id), ("eth1", 0));
+    let found = sync(&format!("{two}global_defs {{\nlvs_sync_daemon eth0 W\n}}\n"));
+    assert_eq!((found.instance.as_deref(), found.daemon.id), (Some("W"), 52));
 }
 
 #[test]

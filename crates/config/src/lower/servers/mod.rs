@@ -71,6 +71,7 @@ impl Servers {
 
 /// Lowers everything about virtual servers.
 pub(crate) fn lower(lowering: &mut Lowering<'_>, statements: &[Statement]) {
+    settings::sync_daemons_of_instances(lowering, statements);
     settings::finish(lowering);
     for statement in statements {
         match statement.keyword() {

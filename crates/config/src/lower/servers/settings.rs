@@ -63,16 +63,7 @@ fn at_stop(lowering: &mut Lowering<'_>, statement: &Statement) -> AtStop {
 
 /// `IF [[inst] VRRP] [id N] [maxlen N] [port N] [ttl N] [group ADDRESS]`.
 fn lvs_sync_daemon(lowering: &mut Lowering<'_>, statement: &Statement) -> Option<SyncPlan> {
-    let interface = complained(lowering, statement, "an interface")?.text.clone();
-    let mut daemon = SyncDaemon {
-        role: SyncRole::Master,
-        interface,
-        id: 0,
-        max_length: None,
-        port: None,
-        ttl: None,
-        group: None,
-    };
+    let mut daemon = plain_daemon(complained(lowering, statement, "an interface")?);
     let mut instance = None;
     let mut id = None;
     let mut words = statement.arguments()[1..].iter();
@@ -99,6 +90,19 @@ fn lvs_sync_daemon(lowering: &mut Lowering<'_>, statement: &Statement) -> Option
     lowering.servers.sync_place = Some((statement.span(), id.is_some()));
     daemon.id = id.unwrap_or(0);
     Some(SyncPlan { daemon, instance })
+}
+
+/// With the kernel's own choices and id 0.
+fn plain_daemon(interface: &Word) -> SyncDaemon {
+    SyncDaemon {
+        role: SyncRole::Master,
+        interface: interface.text.clone(),
+        id: 0,
+        max_length: None,
+        port: None,
+        ttl: None,
+        group: None,
+    }
 }
 
 fn bad_group(lowering: &mut Lowering<'_>, word: &Word) {
@@ -140,6 +144,19 @@ fn lvs_timeouts(lowering: &mut Lowering<'_>, statement: &Statement) {
         }
     }
     lowering.model.director.settings.timeouts = timeouts;
+}
+
+/// `lvs_sync_daemon_interface` in a `vrrp_instance`, from before there was the global keyword, which wins; of several the
+/// first. The id is 0 and not the VRID.
+pub(super) fn sync_daemons_of_instances(lowering: &mut Lowering<'_>, statements: &[Statement]) {
+    let instances = statements.iter().filter(|statement| statement.keyword() == "vrrp_instance");
+    let words = instances.flat_map(|instance| instance.children().iter().map(move |word| (instance, word)));
+    let mut said = words.filter(|(_, word)| word.keyword() == "lvs_sync_daemon_interface");
+    let Some((instance, word)) = said.next().filter(|_| lowering.servers.sync_place.is_none()) else { return };
+    let (Some(name), Some(interface)) = (instance.arguments().first(), word.arguments().first()) else { return };
+    lowering.servers.sync_place = Some((word.span(), true));
+    lowering.model.director.settings.sync =
+        Some(SyncPlan { daemon: plain_daemon(interface), instance: Some(name.text.clone()) });
 }
 
 /// The instance the synchronisation follows is known now; its VRID is the id unless one was said.

@@ -75,7 +75,8 @@ pub(super) fn lower(
         }
     }
     let protocol = settle::protocol(lowering, block, &who, &said);
-    let (key, services) = services(lowering, block, who, protocol, said.family)?;
+    let family = said.family.unwrap_or_else(|| family_of_marks(&who, block));
+    let (key, services) = services(lowering, block, who, protocol, family)?;
     let reals = block.children().iter().filter(|statement| statement.keyword() == "real_server");
     if reals.clone().next().is_none() && said.sorry.is_none() {
         lowering
@@ -184,15 +185,31 @@ fn who(lowering: &mut Lowering<'_>, block: &Statement) -> Option<Who> {
     }
 }
 
+/// The family of marks that say none: that of the addresses beside them in the group; of a mark alone that of the real
+/// servers.
+fn family_of_marks(who: &Who, block: &Statement) -> Family {
+    let found = match who {
+        Who::Group(_, members) => members.iter().find_map(|member| match member {
+            Member::Address(address, _) => Some(Family::of(*address)),
+            Member::Mark(_, family) => *family,
+        }),
+        Who::Address(..) | Who::Mark(_) => {
+            let reals = block.children().iter().filter(|statement| statement.keyword() == "real_server");
+            let mut addresses = reals.filter_map(|real| address(&real.arguments().first()?.text));
+            addresses.next().map(Family::of)
+        }
+    };
+    found.unwrap_or(Family::V4)
+}
+
 /// The key and the services of a virtual server; `None` if another one has them.
 fn services(
     lowering: &mut Lowering<'_>,
     block: &Statement,
     who: Who,
     protocol: Protocol,
-    family: Option<Family>,
+    family: Family,
 ) -> Option<(VirtualServerKey, Vec<ServiceKey>)> {
-    let family = family.unwrap_or(Family::V4);
     let (key, mut services) = match who {
         Who::Address(address, port) => {
             let service = ServiceKey::Address { protocol, address, port };
