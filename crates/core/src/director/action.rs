@@ -43,6 +43,8 @@ pub enum Action {
     Change(Change),
     /// Set the kernel's timeouts.
     SetTimeouts(Timeouts),
+    /// Set them to what they were before the first [`Action::SetTimeouts`].
+    RestoreTimeouts,
     /// Start a synchronisation daemon of the kernel; one that runs is no error.
     StartSync(SyncDaemon),
     /// Stop one; one that does not run is no error.

@@ -26,7 +26,7 @@ impl Director {
         actions.push(Action::Finished);
     }
 
-    /// Takes away what is to go: these services of ours at least, and the synchronisation daemons.
+    /// Takes away what is to go: these services of ours at least, our timeouts, and the synchronisation daemons.
     fn clear_table(&self, ours: impl IntoIterator<Item = ServiceKey>, actions: &mut Actions) {
         match self.settings.at_stop {
             AtStop::Leave => return,
@@ -35,6 +35,9 @@ impl Director {
             AtStop::RemoveOurs | AtStop::FlushOurs => {
                 actions.extend(ours.into_iter().map(|key| Action::Change(Change::DeleteService(key))));
             }
+        }
+        if !self.settings.timeouts.are_unset() {
+            actions.push(Action::RestoreTimeouts);
         }
         if self.settings.sync.is_some() {
             actions.extend([SyncRole::Master, SyncRole::Backup].map(Action::StopSync));

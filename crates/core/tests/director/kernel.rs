@@ -200,12 +200,13 @@ fn the_synchronisation_daemon_follows_its_instance() {
     assert_eq!(world.orders, ["stop backup", "start master"]);
     world.orders.clear();
     let mut alone = one(1, |_| {});
+    alone.settings.timeouts = Timeouts { tcp_s: 900, ..Timeouts::default() };
     alone.settings.sync = Some(SyncPlan { daemon, instance: None });
     world.reload(alone);
     assert_eq!(world.orders, ["stop master", "stop backup", "start master", "start backup"]);
     world.orders.clear();
     world.tell(Input::ShutdownRequested);
-    assert_eq!(world.orders, ["stop master", "stop backup"]);
+    assert_eq!(world.orders, ["timeouts as they were", "stop master", "stop backup"]);
 }
 
 #[test]

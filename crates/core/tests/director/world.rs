@@ -127,6 +127,7 @@ impl World {
                     self.kernel.as_mut().expect("a table").services.clear();
                 }
                 Action::Change(change) => self.change(change),
+                Action::RestoreTimeouts => self.orders.push("timeouts as they were".to_owned()),
                 Action::SetTimeouts(timeouts) => self.orders.push(format!("tcp timeout {}", timeouts.tcp_s)),
                 Action::StartSync(daemon) => self.orders.push(format!("start {}", daemon.role)),
                 Action::StopSync(role) => self.orders.push(format!("stop {role}")),

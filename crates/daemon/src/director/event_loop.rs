@@ -239,6 +239,7 @@ impl EventLoop {
                     orders.push(Order::Change(change));
                 }
                 Action::SetTimeouts(timeouts) => orders.push(Order::SetTimeouts(timeouts)),
+                Action::RestoreTimeouts => orders.push(Order::RestoreTimeouts),
                 Action::StartSync(daemon) => orders.push(Order::StartSync(daemon)),
                 Action::StopSync(role) => orders.push(Order::StopSync(role)),
                 Action::Notify(notification) => {

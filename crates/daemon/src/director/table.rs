@@ -27,6 +27,8 @@ pub enum Order {
     Change(Change),
     /// Set the timeouts.
     SetTimeouts(Timeouts),
+    /// Set them to what they were.
+    RestoreTimeouts,
     /// Start a synchronisation daemon.
     StartSync(SyncDaemon),
     /// Stop one.
@@ -53,7 +55,7 @@ impl TableLane {
         let settled = Arc::new(Notify::new());
         let told = Arc::clone(&settled);
         let thread = std::thread::Builder::new().name("ipvs".into()).spawn(move || {
-            Lane { ipvs, balancer: None, facts, settled: told }.work(&received);
+            Lane { ipvs, balancer: None, timeouts_before: None, facts, settled: told }.work(&received);
         })?;
         Ok(Self { orders, settled, thread })
     }
@@ -85,6 +87,8 @@ struct Lane {
     ipvs: Ipvs,
     /// `None` before it was needed, and while there is none to be had.
     balancer: Option<Box<dyn Balancer>>,
+    /// The timeouts before we set ours.
+    timeouts_before: Option<Timeouts>,
     facts: UnboundedSender<Input>,
     settled: Arc<Notify>,
 }
@@ -113,11 +117,30 @@ impl Lane {
             }
             Order::Change(change) => self.change(vec![change]),
             Order::Flush => self.command(|balancer| balancer.flush()),
-            Order::SetTimeouts(timeouts) => self.command(|balancer| balancer.set_timeouts(&timeouts)),
+            Order::SetTimeouts(timeouts) => self.set_timeouts(&timeouts),
+            Order::RestoreTimeouts => {
+                if let Some(before) = self.timeouts_before.take() {
+                    self.command(|balancer| balancer.set_timeouts(&before));
+                }
+            }
             Order::StartSync(daemon) => self.command(|balancer| balancer.start_daemon(&daemon)),
             Order::StopSync(role) => self.command(|balancer| balancer.stop_daemon(role)),
             Order::Settle => self.settled.notify_one(),
         }
+    }
+
+    /// Remembers what they were before us.
+    ///
+    /// TODO-correctness: after the crash of a director its successor takes what the first one set for what was there.
+    fn set_timeouts(&mut self, timeouts: &Timeouts) {
+        let mut before = self.timeouts_before.take();
+        self.command(|balancer| {
+            if before.is_none() {
+                before = Some(balancer.timeouts()?);
+            }
+            balancer.set_timeouts(timeouts)
+        });
+        self.timeouts_before = before;
     }
 
     fn command(&mut self, command: impl FnOnce(&mut dyn Balancer) -> Result<()>) {
@@ -192,5 +215,34 @@ impl Lane {
         if self.ipvs == Ipvs::Kernel {
             self.balancer = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+
+    #[test]
+    fn timeouts_are_in_the_end_what_they_were_before_the_first_of_ours() {
+        let (facts, _heard) = unbounded_channel();
+        let mut lane = Lane {
+            ipvs: Ipvs::Memory,
+            balancer: None,
+            timeouts_before: None,
+            facts,
+            settled: Arc::new(Notify::new()),
+        };
+        let timeouts = |lane: &mut Lane| lane.found().expect("in memory").timeouts().expect("known");
+        let before = timeouts(&mut lane);
+        lane.perform(Order::RestoreTimeouts);
+        assert_eq!(timeouts(&mut lane), before, "nothing was set");
+        for tcp_s in [1200, 1300] {
+            lane.perform(Order::SetTimeouts(Timeouts { tcp_s, ..Timeouts::default() }));
+            assert_eq!(timeouts(&mut lane), Timeouts { tcp_s, ..before });
+        }
+        lane.perform(Order::RestoreTimeouts);
+        assert_eq!(timeouts(&mut lane), before);
     }
 }
