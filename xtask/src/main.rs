@@ -1,4 +1,4 @@
-//! The project's own chores: `cargo xtask test | tidy | fuzz | mutants | bench | vm | vm-tests | ci`.
+//! The project's own chores: `cargo xtask test | tidy | fuzz | mutants | bench | vm | vm-tests | vm-tables | ci`.
 //!
 //! `cargo xtask test` is the one command of the README. It looks at what the machine has ([`machine`]), runs one
 //! [`steps`] after the other as listed in [`mod@test`], and ends with a table and a line that says how many checks passed.
@@ -72,6 +72,14 @@ enum Chore {
         /// Only tests with one of these words in their names.
         words: Vec<String>,
     },
+    /// Compare, in one such guest, the IPVS tables we and keepalived make of the same files.
+    VmTables {
+        #[command(flatten)]
+        options: vm::Options,
+        /// A folder of configurations; those of ours are always compared.
+        #[arg(long, default_value = "../shared/corpus")]
+        corpus: PathBuf,
+    },
     /// Measure against keepalived in one run.
     Bench {
         /// In the guest of `vm`.
@@ -103,10 +111,10 @@ fn main() -> ExitCode {
             std::process::exit(status)
         }),
         Chore::VmTests { options, package, words } => {
-            vm::run_tests(&root(), &options, package.as_deref(), &words).and_then(|count| {
-                ensure!(count.failed == 0, "{} tests failed in the guest", count.failed);
-                Ok(())
-            })
+            vm::run_tests(&root(), &options, package.as_deref(), &words).and_then(all_passed)
+        }
+        Chore::VmTables { options, corpus } => {
+            vm::compare_tables(&root(), &options, &corpus).and_then(all_passed)
         }
         Chore::Bench { vm: false, name, words } => bench::run(&root(), &name, &words),
         Chore::Bench { vm: true, name, words } => bench::run_in_guest(&root(), &name, &words),
@@ -118,6 +126,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// For tests in a guest.
+fn all_passed(count: steps::Count) -> anyhow::Result<()> {
+    ensure!(count.failed == 0, "{} tests failed in the guest", count.failed);
+    Ok(())
 }
 
 /// The workspace's folder: the parent of this package's.

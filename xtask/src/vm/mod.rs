@@ -10,7 +10,7 @@ mod kernel;
 mod suite;
 
 pub use guest::Options;
-pub use suite::run as run_tests;
+pub use suite::{compare_tables, run as run_tests};
 
 use std::path::{Path, PathBuf};
 

@@ -30,11 +30,37 @@ struct Program {
     words: Vec<String>,
 }
 
+/// The package and the test that compare the tables of IPVS with keepalived's, and the variable that names the folder
+/// of configurations to compare beside our own.
+const TABLES: (&str, &str, &str) = ("mainstay", "tables::", "MAINSTAY_CORPUS");
+
 /// Builds and runs the tests, in one package or in all, whose names contain one of these words (all if there are none).
 ///
 /// # Errors
 /// Fails if they do not build, the guest does not run them to the end, or no test was run.
 pub fn run(root: &Path, options: &Options, package: Option<&str>, words: &[String]) -> Result<Count> {
+    run_with(root, options, package, words, "")
+}
+
+/// Compares what we make of every virtual server below this folder with what keepalived makes of it.
+///
+/// # Errors
+/// Fails if there is no such folder, or as [`run`] does.
+pub fn compare_tables(root: &Path, options: &Options, corpus: &Path) -> Result<Count> {
+    let (package, test, variable) = TABLES;
+    let corpus = corpus.canonicalize().with_context(|| format!("find {}", corpus.display()))?;
+    let environment = format!("{variable}={}", quoted(&corpus.to_string_lossy()));
+    run_with(root, options, Some(package), &[test.to_owned(), "--nocapture".to_owned()], &environment)
+}
+
+/// `environment` is `NAME=VALUE`, quoted, or nothing.
+fn run_with(
+    root: &Path,
+    options: &Options,
+    package: Option<&str>,
+    words: &[String],
+    environment: &str,
+) -> Result<Count> {
     let packages = packages_with_tests(root, package)?;
     ensure!(!packages.is_empty(), "no package has a test target named `{TARGET}`");
     let mut programs = build(root, &packages, &["--test", TARGET], words)?;
@@ -51,7 +77,7 @@ pub fn run(root: &Path, options: &Options, package: Option<&str>, words: &[Strin
     // One test at a time: they share the guest's ip_vs table and links.
     let commands = programs.into_iter().map(|program| {
         let path = quoted(&program.path.to_string_lossy());
-        (program.folder, format!("{path} --test-threads=1 {}", quoted_all(&program.words)))
+        (program.folder, format!("{environment} {path} --test-threads=1 {}", quoted_all(&program.words)))
     });
     let mut count = Count::NONE;
     let script = script_of(&commands.collect::<Vec<_>>());

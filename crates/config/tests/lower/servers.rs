@@ -330,7 +330,11 @@ fn settings_of_all_virtual_servers() {
 #[test]
 fn the_old_keyword_of_instances_starts_a_sync_daemon_unless_the_global_one_does() {
     let old = |name, vrid, interface| {
-        simple(name, vrid).replacen("interface", &format!("lvs_sync_daemon_interface {interface}\ninterface"), 1)
+        simple(name, vrid).replacen(
+            "interface",
+            &format!("lvs_sync_daemon_interface {interface}\ninterface"),
+            1,
+        )
     };
     let two = old("V", 51, "eth1") + &old("W", 52, "eth0");
     let sync = |text: &str| lower(text).model.director.settings.sync.expect("a synchronisation daemon");

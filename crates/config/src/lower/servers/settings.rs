@@ -152,8 +152,12 @@ pub(super) fn sync_daemons_of_instances(lowering: &mut Lowering<'_>, statements:
     let instances = statements.iter().filter(|statement| statement.keyword() == "vrrp_instance");
     let words = instances.flat_map(|instance| instance.children().iter().map(move |word| (instance, word)));
     let mut said = words.filter(|(_, word)| word.keyword() == "lvs_sync_daemon_interface");
-    let Some((instance, word)) = said.next().filter(|_| lowering.servers.sync_place.is_none()) else { return };
-    let (Some(name), Some(interface)) = (instance.arguments().first(), word.arguments().first()) else { return };
+    let Some((instance, word)) = said.next().filter(|_| lowering.servers.sync_place.is_none()) else {
+        return;
+    };
+    let (Some(name), Some(interface)) = (instance.arguments().first(), word.arguments().first()) else {
+        return;
+    };
     lowering.servers.sync_place = Some((word.span(), true));
     lowering.model.director.settings.sync =
         Some(SyncPlan { daemon: plain_daemon(interface), instance: Some(name.text.clone()) });
