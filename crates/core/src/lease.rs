@@ -60,7 +60,8 @@ pub enum Guard {
     Open,
     /// Adverts do.
     Lease {
-        /// When the last advert left, if the router is master: a gate made after that is open from then on.
-        renewed: Option<Instant>,
+        /// Until when the last advert that left keeps it open, if the router is master: a gate that is made before then is
+        /// open from the beginning.
+        until: Option<Instant>,
     },
 }

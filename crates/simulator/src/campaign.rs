@@ -12,9 +12,21 @@ use crate::trace::Mode;
 use crate::world::World;
 
 /// Seeds that once showed a fault of ours: kernel events lost (33, 149), a restarted master without an address (603),
-/// a crash during a reload (2055), a long contest that was no longer answered (305234); and one that showed a fault of
-/// the judge: a late loop that renews its lease (1795249087005651).
-pub const REGRESSIONS: [u64; 6] = [33, 149, 603, 2055, 305_234, 1_795_249_087_005_651];
+/// a crash during a reload (2055), a long contest that was no longer answered (305234), a reload that lengthened a lease
+/// whose gate then closed by the old length (1795249712057026, 1795249712091087); and some that showed a fault of the
+/// simulator: a late loop that renews its lease (1795249087005651), and one that judged what it heard before it had sent
+/// what it had decided (42020987).
+pub const REGRESSIONS: [u64; 9] = [
+    33,
+    149,
+    603,
+    2055,
+    305_234,
+    1_795_249_087_005_651,
+    1_795_249_712_057_026,
+    1_795_249_712_091_087,
+    42_020_987,
+];
 
 /// What to run.
 #[derive(Debug, Clone, Copy)]

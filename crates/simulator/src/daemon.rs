@@ -108,7 +108,8 @@ impl World {
     /// One turn of a node's loop.
     pub(crate) fn wake(&mut self, id: NodeId) {
         self.nodes[id].waking = false;
-        if !self.nodes[id].runs() {
+        // It sends what it has decided to send before it looks at anything else, however slowly.
+        if !self.nodes[id].runs() || self.nodes[id].leaving > 0 {
             return;
         }
         let keepalived = matches!(self.nodes[id].kind, Kind::Keepalived227 | Kind::Keepalived243);

@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use mainstay_core::router::{Action, Actions, Advert};
+use mainstay_core::router::{Action, Actions, Advert, State};
 use mainstay_core::time::Instant;
 
 use crate::daemon::name;
 use crate::fault::NodeId;
 use crate::frame::{Arp, Body, Frame, To, Vrrp, mac_of};
 use crate::node::{Fact, Outgoing};
+use crate::scenario::Kind;
 use crate::world::{Event, World};
 
 impl World {
@@ -42,6 +43,7 @@ impl World {
                     if let Some(router) = self.nodes[id].router_of(&advert) {
                         let local = self.nodes[id].clock.read(self.now);
                         self.judge.pace.advertised(id, router, local);
+                        self.note_trial(id, router, local, &advert);
                     }
                     self.send_after(id, late, Outgoing::Advert(advert));
                 }
@@ -82,6 +84,21 @@ impl World {
         self.orders = actions;
         self.nodes[id].listens = true;
         self.go_on_with_effects(id);
+    }
+
+    /// A backup advertises only to find out whether its adverts leave, after they were refused.
+    fn note_trial(&mut self, id: NodeId, router: usize, local: Instant, advert: &Advert) {
+        let node = &self.nodes[id];
+        let state = node.brain.as_ref().and_then(|brain| brain.state(router)).map(|(state, _)| state);
+        let resigns = advert.payload.get(2) == Some(&0);
+        if node.kind == Kind::Mainstay
+            && state == Some(State::Backup)
+            && !resigns
+            && !self.judge.pace.tries(id, router, local)
+        {
+            let what = format!("{} advertises as a backup, and its adverts were not refused", name(id));
+            self.judge.violate(self.now, "pace", what);
+        }
     }
 
     /// The effects thread takes up its next order.
@@ -130,10 +147,6 @@ impl World {
                 let now = self.nodes[id].clock.read(self.now);
                 self.nodes[id].kernel.gates.set(now, &gates);
                 self.nodes[id].gates_refused = false;
-                if self.nodes[id].kernel.refuses_to_send {
-                    // A gate opens by an advert that was ordered with it, and was refused after that.
-                    self.judge.opened_in_vain(self.now, id);
-                }
             }
             Action::CloseGate(gate) => self.nodes[id].kernel.gates.close(gate),
             Action::Finished => {
@@ -199,6 +212,9 @@ impl World {
         } else {
             self.nodes[id].unsent.push_back((outgoing, ordered));
         }
+        if adverts > 0 && self.nodes[id].leaving == 0 {
+            self.rouse(id);
+        }
     }
 
     /// An advert leaves, if the kernel takes it and it does not come too late.
@@ -207,6 +223,10 @@ impl World {
         let local = node.clock.read(self.now);
         let too_late = advert.not_after.is_some_and(|last| local > last);
         if node.kernel.refuses_to_send || too_late {
+            let plans = &node.plan.instances;
+            if let Some(router) = plans.iter().position(|plan| *plan.name == *advert.instance) {
+                self.judge.pace.advert_refused(id, router);
+            }
             // The loop hears of it before anything else.
             node.inbox.push_front(Fact::AdvertRefused(advert.instance));
             self.rouse(id);

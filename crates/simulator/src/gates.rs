@@ -73,14 +73,14 @@ impl Gates {
         let before = std::mem::take(&mut self.0);
         let door = |gate: &Gate| {
             let known = before.iter().find(|(known, _)| known.id == gate.id).map(|(_, door)| *door);
-            let rest = |renewed: Instant| gate.lease.saturating_sub(now.saturating_since(renewed));
+            let rest = |until: Instant| until.saturating_since(now);
             match (gate.guard, known) {
                 (Guard::Open, _) => Door::Open,
                 (Guard::Lease { .. }, Some(Door::Until(until))) if until > Jiffies::of(now) => {
                     Door::Until(until)
                 }
-                (Guard::Lease { renewed: Some(renewed) }, _) if !rest(renewed).is_zero() => {
-                    Door::Until(Jiffies::after(now, rest(renewed)))
+                (Guard::Lease { until: Some(until) }, _) if !rest(until).is_zero() => {
+                    Door::Until(Jiffies::after(now, rest(until)))
                 }
                 (Guard::Lease { .. }, _) => Door::Closed,
             }
@@ -88,10 +88,10 @@ impl Gates {
         self.0 = wanted.iter().map(|gate| (gate.clone(), door(gate))).collect();
     }
 
-    /// Closes one at once.
+    /// Closes one at once, unless nothing is to close it.
     pub fn close(&mut self, id: GateId) {
         for (gate, door) in &mut self.0 {
-            if gate.id == id {
+            if gate.id == id && gate.guard != Guard::Open {
                 *door = Door::Closed;
             }
         }
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn an_advert_opens_a_gate_for_the_lease_and_priority_0_closes_it() {
-        let mut gates = with(Guard::Lease { renewed: None });
+        let mut gates = with(Guard::Lease { until: None });
         assert!(!gates.let_through(at(1000), VIP));
         assert!(gates.advert_leaves(at(1003), GROUP, 10, 100), "it opens");
         assert!(gates.let_through(at(3499), VIP));
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn adverts_of_another_router_or_to_another_place_open_nothing() {
-        let mut gates = with(Guard::Lease { renewed: None });
+        let mut gates = with(Guard::Lease { until: None });
         assert!(!gates.advert_leaves(at(1000), GROUP, 11, 100));
         assert!(!gates.advert_leaves(at(1000), VIP, 10, 100));
         assert!(!gates.let_through(at(1000), VIP));
@@ -233,7 +233,7 @@ mod tests {
         let mut gates = with(Guard::Open);
         assert!(!gates.advert_leaves(at(1000), GROUP, 10, 0));
         assert!(gates.let_through(at(900_000), VIP) && !gates.are_armed(VIP));
-        gates.set(at(900_000), &[gate(Guard::Lease { renewed: Some(at(899_000)) })]);
+        gates.set(at(900_000), &[gate(Guard::Lease { until: Some(at(901_500)) })]);
         assert!(gates.let_through(at(901_000), VIP) && gates.are_armed(VIP));
         assert!(!gates.let_through(at(901_500), VIP));
         gates.set(at(902_000), &[gate(Guard::Open)]);
@@ -244,8 +244,8 @@ mod tests {
 
     #[test]
     fn a_gate_that_is_set_again_stays_open_as_long_as_it_was() {
-        let mut gates = with(Guard::Lease { renewed: Some(at(1000)) });
-        gates.set(at(3000), &[gate(Guard::Lease { renewed: None })]);
+        let mut gates = with(Guard::Lease { until: Some(at(3500)) });
+        gates.set(at(3000), &[gate(Guard::Lease { until: None })]);
         assert!(gates.let_through(at(3499), VIP) && !gates.let_through(at(3500), VIP));
         gates.set(at(4000), &[]);
         assert!(gates.let_through(at(4000), VIP), "no gate, nothing in the way");

@@ -344,11 +344,6 @@ impl Judge {
         self.excuse(cause, None, until);
     }
 
-    /// Gates were opened on account of an advert that the kernel then refused to send.
-    pub fn opened_in_vain(&mut self, now: Moment, node: NodeId) {
-        self.excuse(Cause::SendRefusal, None, now + self.leases[node]);
-    }
-
     fn excuse(&mut self, cause: Cause, by: Option<NodeId>, until: Moment) {
         match self.excuses.iter_mut().find(|known| known.cause == cause && known.by == by) {
             Some(known) => known.until = until.max(known.until),

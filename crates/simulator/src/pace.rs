@@ -34,6 +34,10 @@ struct Known {
     backup_since: Option<Instant>,
     /// When the last advert was ordered that did leave.
     left: Option<Instant>,
+    /// The kernel refused an advert, and no master's has left since.
+    refused: bool,
+    /// When it last tried whether an advert leaves.
+    tried: Option<Instant>,
 }
 
 /// What a backup waits for.
@@ -104,7 +108,27 @@ impl Pace {
 
     /// An advert that was ordered at `ordered` leaves.
     pub fn advert_left(&mut self, node: NodeId, router: usize, ordered: Instant) {
-        self.known(node, router).left = Some(ordered);
+        let known = self.known(node, router);
+        known.left = Some(ordered);
+        // A backup that hears a master meanwhile does not learn that its trial left.
+        known.refused &= known.master_since.is_none();
+    }
+
+    /// The kernel refuses an advert.
+    pub fn advert_refused(&mut self, node: NodeId, router: usize) {
+        self.known(node, router).refused = true;
+    }
+
+    /// A backup sends an advert. One whose adverts were refused may do so when its time has come, and take over when it sees
+    /// fit: it finds out whether they leave. False if it has no such reason.
+    pub fn tries(&mut self, node: NodeId, router: usize, now: Instant) -> bool {
+        let known = self.known(node, router);
+        known.wait = None;
+        if known.refused {
+            known.tried = Some(now);
+        }
+        // With several peers each gets one, and the first may have left already.
+        known.tried == Some(now)
     }
 
     /// What the lease of a master counts from: its last advert that left, or the beginning of its mastership.

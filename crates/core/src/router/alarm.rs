@@ -33,6 +33,8 @@ pub enum Alarm {
     /// The sync group waits for this instance, which has never heard a master, while another member hears one: its
     /// link does not carry adverts.
     NobodyHeard,
+    /// The kernel refuses our adverts, and the VIP lease counts: we do not take over.
+    AdvertsRefused,
     /// No heartbeat arrives on a further path: nobody would notice that the other one is lost.
     PathSilent {
         /// Which `heartbeat_path`, counted from 1.
@@ -67,6 +69,7 @@ impl Alarm {
             Self::VridCollision { .. } => "vrid_collision",
             Self::TwoMasters { .. } => "two_masters",
             Self::NobodyHeard => "nobody_heard",
+            Self::AdvertsRefused => "adverts_refused",
             Self::PathSilent { .. } => "path_silent",
             Self::AddressClaimed { .. } => "address_claimed",
             Self::AddressConflict { .. } => "address_conflict",
@@ -81,6 +84,7 @@ impl Alarm {
             | Self::TwoMasters { .. } => Some(3),
             Self::Mismatch { .. }
             | Self::VridCollision { .. }
+            | Self::AdvertsRefused
             | Self::AddressClaimed { .. }
             | Self::AddressConflict { .. } => Some(1),
             Self::NobodyHeard | Self::PathSilent { .. } => None,
@@ -95,7 +99,7 @@ impl Alarm {
             Self::Mismatch { mismatch, .. } => Self::Mismatch { source, mismatch },
             Self::VridCollision { .. } => Self::VridCollision { source },
             Self::TwoMasters { .. } => Self::TwoMasters { source },
-            Self::NobodyHeard | Self::PathSilent { .. } => self,
+            Self::NobodyHeard | Self::AdvertsRefused | Self::PathSilent { .. } => self,
             Self::AddressClaimed { address, .. } => Self::AddressClaimed { address, mac },
             Self::AddressConflict { address, .. } => Self::AddressConflict { address, mac },
         }
@@ -122,6 +126,9 @@ impl fmt::Display for Alarm {
             }
             Self::NobodyHeard => formatter.write_str(
                 "its sync group waits: another member hears a master, but here no advert has ever arrived",
+            ),
+            Self::AdvertsRefused => formatter.write_str(
+                "the kernel refuses our adverts, so we do not take over: a peer may have the addresses",
             ),
             Self::PathSilent { path } => {
                 write!(formatter, "heartbeat_path {path}: no heartbeat of any peer arrives on it")

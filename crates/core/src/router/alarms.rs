@@ -210,6 +210,7 @@ impl Router {
             Alarm::Mismatch { .. }
             | Alarm::VridCollision { .. }
             | Alarm::TwoMasters { .. }
+            | Alarm::AdvertsRefused
             | Alarm::AddressClaimed { .. }
             | Alarm::AddressConflict { .. } => false,
         });
@@ -219,11 +220,25 @@ impl Router {
 
     /// Ends at once what was said of an instance as master.
     pub(super) fn end_alarms_of_master(&mut self, now: Instant, id: usize, actions: &mut Actions) {
+        let as_master =
+            |alarm: &Alarm| matches!(alarm, Alarm::TwoMasters { .. } | Alarm::AddressConflict { .. });
+        self.end_alarms_of(now, id, as_master, actions);
+    }
+
+    /// Ends at once what was said of an instance that did not become master.
+    pub(super) fn end_alarms_of_backup(&mut self, now: Instant, id: usize, actions: &mut Actions) {
+        self.end_alarms_of(now, id, |alarm| *alarm == Alarm::AdvertsRefused, actions);
+    }
+
+    fn end_alarms_of(
+        &mut self,
+        now: Instant,
+        id: usize,
+        which: impl Fn(&Alarm) -> bool,
+        actions: &mut Actions,
+    ) {
         let name = Arc::clone(&self.instances[id].name);
-        let changes = self.alarms.end(|instance, alarm| {
-            let as_master = matches!(alarm, Alarm::TwoMasters { .. } | Alarm::AddressConflict { .. });
-            as_master && *instance == *name
-        });
+        let changes = self.alarms.end(|instance, alarm| which(alarm) && *instance == *name);
         self.tell_alarms(now, changes, actions);
     }
 

@@ -34,6 +34,8 @@ pub(super) struct Gates {
     look_at: Option<Instant>,
     /// The kernel would not make them.
     refused: bool,
+    /// A gate was closed that may have to be opened again: they are asked for whether they differ or not.
+    anew: bool,
     /// That was told.
     told: bool,
     refusals: u64,
@@ -72,12 +74,16 @@ impl Gates {
         self.stale = true;
     }
 
-    /// The gate of this instance, if the kernel was asked for one that adverts open and close.
-    fn of(&self, instance: usize) -> Option<GateId> {
+    /// The gate of this instance, if the kernel was asked for one that adverts open and close; until when it was asked to
+    /// be open from the beginning.
+    fn of(&self, instance: usize) -> Option<(GateId, Option<Instant>)> {
         let id = *self.ids.get(instance)?;
         let asked = self.asked.as_deref()?;
         let place = asked.binary_search_by_key(&id, |gate| gate.id).ok()?;
-        matches!(asked[place].guard, Guard::Lease { .. }).then_some(id)
+        match asked[place].guard {
+            Guard::Lease { until } => Some((id, until)),
+            Guard::Open => None,
+        }
     }
 }
 
@@ -100,14 +106,15 @@ impl Router {
         let was_refused = core::mem::take(&mut self.gates.refused);
         let wanted = if self.phase == Phase::Finished { Vec::new() } else { self.wanted_gates() };
         let before = self.gates.asked.as_deref();
-        if before.is_some_and(|before| are_same(before, &wanted)) {
+        let anew = core::mem::take(&mut self.gates.anew);
+        if !anew && before.is_some_and(|before| are_same(before, &wanted)) {
             self.gates.refused = was_refused;
             return;
         }
         let keeps = |gate: &Gate| wanted.binary_search_by_key(&gate.id, |wanted| wanted.id).is_ok();
         let none_goes = self.phase != Phase::Finished && before.is_none_or(|before| before.iter().all(keeps));
         let place = match actions.last() {
-            _ if none_goes => begin,
+            _ if none_goes && !anew => begin,
             Some(Action::Finished) => actions.len() - 1,
             Some(_) | None => actions.len(),
         };
@@ -133,7 +140,18 @@ impl Router {
     /// Closes the gate of an instance that is no longer master and has not said so by priority 0. A gate that nothing
     /// closes stays open: no advert would open it again.
     pub(super) fn close_gate(&self, id: usize, actions: &mut Actions) {
-        actions.extend(self.gates.of(id).map(Action::CloseGate));
+        actions.extend(self.gates.of(id).map(|(gate, _)| Action::CloseGate(gate)));
+    }
+
+    /// Gates were asked for in the moment between an advert and its refusal: what was opened on its account is closed, and
+    /// opened for as long as the advert before it counts.
+    pub(super) fn close_what_opened_in_vain(&mut self, now: Instant, id: usize, actions: &mut Actions) {
+        let Some((gate, Some(until))) = self.gates.of(id) else { return };
+        if self.lease_end(id).is_none_or(|end| end < until) && until > now {
+            actions.push(Action::CloseGate(gate));
+            self.gates.anew = true;
+            self.gates.stale = true;
+        }
     }
 
     /// A master whose gate had closed before its process died (it was frozen, and then killed) may have been replaced:
@@ -186,7 +204,7 @@ impl Router {
             return None;
         }
         let guard = match self.lease_state(id) {
-            LeaseState::Armed => Guard::Lease { renewed: instance.renewed() },
+            LeaseState::Armed => Guard::Lease { until: instance.gate_open_until(lease.length) },
             LeaseState::NoPeer | LeaseState::Off => Guard::Open,
         };
         Some(Gate {
@@ -231,7 +249,7 @@ impl Router {
 fn are_same(before: &[Gate], wanted: &[Gate]) -> bool {
     let kind = |guard| match guard {
         Guard::Open => Guard::Open,
-        Guard::Lease { .. } => Guard::Lease { renewed: None },
+        Guard::Lease { .. } => Guard::Lease { until: None },
     };
     before.len() == wanted.len()
         && before.iter().zip(wanted).all(|(one, other)| {

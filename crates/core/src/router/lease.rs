@@ -57,7 +57,7 @@ impl Router {
 
     /// When this master has to have given up, unless another advert leaves before.
     pub(super) fn lease_end(&self, id: usize) -> Option<Instant> {
-        Some(self.instances[id].lease_counts_from()? + self.lease_in_force(id)?)
+        self.instances[id].lease_end(self.lease_in_force(id)?)
     }
 
     /// How long this router holds back after having preempted a living master. Nobody is to let go after silence, and

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::Router;
 use super::action::{Action, Actions, Subject};
+use super::alarm::Alarm;
 use super::input::ScriptOutcome;
 use super::limits::{Key, Noise};
 use super::plan::TrackerTarget;
@@ -16,8 +17,13 @@ impl Router {
     pub(super) fn advert_refused(&mut self, now: Instant, instance: &str, errno: i32, actions: &mut Actions) {
         let Some(id) = self.instances.iter().position(|known| &*known.name == instance) else { return };
         self.instances[id].counters.send_errors += 1;
-        self.instances[id].advert_refused(now);
-        if !self.instances[id].is_master() {
+        let was_on_trial = self.instances[id].is_on_trial();
+        if self.instances[id].advert_refused(now) {
+            let _ = self.alarm(now, id, Alarm::AdvertsRefused, actions);
+        }
+        if self.instances[id].is_master() {
+            self.close_what_opened_in_vain(now, id, actions);
+        } else if !was_on_trial {
             // It was the one that should have closed the gate.
             self.close_gate(id, actions);
         }

@@ -53,6 +53,9 @@ impl Router {
         let name = self.instances[id].plan.name.clone();
         let members =
             self.group_of[id].map_or_else(|| Vec::from([id]), |group| self.groups[group].members.clone());
+        if self.try_to_advertise(now, id, &members, actions) {
+            return;
+        }
         for member in members {
             if member != id && self.instances[member].state() != State::Backup {
                 continue;
@@ -61,6 +64,37 @@ impl Router {
             let own = if member == id { cause.clone() } else { Cause::SyncGroup(name.clone()) };
             self.change_after(now, member, State::Master, own, pause, actions);
         }
+    }
+
+    /// Whether one of these members first has to find out if its adverts leave; the one whose time has come waits for it.
+    /// Without a lease that counts a router that cannot advertise is master all the same: nobody else is there.
+    fn try_to_advertise(
+        &mut self,
+        now: Instant,
+        id: usize,
+        members: &[usize],
+        actions: &mut Actions,
+    ) -> bool {
+        let is_muted = |member: &usize| {
+            let instance = &self.instances[*member];
+            instance.state() == State::Backup && instance.is_muted() && self.lease_in_force(*member).is_some()
+        };
+        let muted: Vec<usize> = members.iter().copied().filter(is_muted).collect();
+        if muted.is_empty() {
+            return false;
+        }
+        if !muted.contains(&id) {
+            self.instances[id].wait_for_group();
+        }
+        for member in muted {
+            // Another member asks again when its own time has come.
+            if member == id || !self.instances[member].is_on_trial() {
+                let adverts = self.instances[member].begin_trial(now);
+                actions.extend(adverts.into_iter().map(Action::SendAdvert));
+                self.hint(member);
+            }
+        }
+        true
     }
 
     fn enter_backup_together(&mut self, now: Instant, id: usize, cause: Cause, actions: &mut Actions) {
@@ -122,6 +156,9 @@ impl Router {
         }
         let resigned = from == State::Master && matches!(to, State::Fault | State::Init);
         self.legs.changed(id, resigned);
+        if to == State::Master {
+            self.end_alarms_of_backup(now, id, actions);
+        }
         match to {
             State::Master => self.become_master(now, id, cause.clone(), pause, actions),
             State::Backup => {
@@ -206,8 +243,8 @@ impl Router {
         let (since, _) = instance.since();
         let young = now < since + instance.plan.advert_interval * YOUNG;
         self.legs.advertised(id, young);
-        let lease = self.lease_in_force(id);
-        actions.extend(self.instances[id].adverts(now, lease).map(Action::SendAdvert));
+        let not_after = self.lease_end(id);
+        actions.extend(self.instances[id].adverts(now, not_after).map(Action::SendAdvert));
     }
 
     /// Announces all addresses of a master, round after round; with `extra_only` only those that are on other links

@@ -21,14 +21,15 @@
 //! An instance knows nothing of addresses on links, of sync groups or of other instances: it asks to enter a state,
 //! and [`Router`](crate::router::Router) makes that happen with all its effects.
 //!
-//! Here are its state and the table of (state, fact); `backup`, `mastership`, `probing`, `change` and `wire` beside it say
-//! what each line of the table does.
+//! Here are its state and the table of (state, fact); `backup`, `mastership`, `probing`, `trial`, `change` and `wire` beside
+//! it say what each line of the table does.
 
 mod backup;
 mod change;
 mod mastership;
 mod probing;
 mod renewal;
+mod trial;
 mod wire;
 
 use alloc::sync::Arc;
@@ -38,6 +39,7 @@ use core::net::IpAddr;
 use self::backup::MasterEnd;
 use self::mastership::Mastership;
 use self::probing::Probing;
+use self::trial::Trial;
 use self::wire::Wire;
 use super::announce::Due;
 use super::election::Heard;
@@ -74,6 +76,8 @@ pub struct Instance {
     cause: Cause,
     weighted_priority: u8,
     owner_lowered: bool,
+    /// The kernel refused its last adverts.
+    muted: bool,
     master_advert_interval: Duration,
     last_heard: Option<LastHeard>,
     /// Addresses as they are advertised, in the order of the file.
@@ -99,6 +103,8 @@ enum Stage {
     Timer,
     /// The timer has fired, and the link is asked who else has the addresses.
     Probing(Probing),
+    /// The timer has fired, and it is found out whether adverts leave.
+    Trial(Trial),
     /// The timer has fired, and the sync group is not ready to be master.
     Group,
 }
@@ -179,6 +185,7 @@ impl Instance {
             cause: Cause::Started,
             weighted_priority: plan.priority.get(),
             owner_lowered: false,
+            muted: false,
             master_advert_interval: plan.advert_interval,
             last_heard: None,
             digest: AddressDigest::of(&wire::advertised(&plan)),
@@ -243,7 +250,10 @@ impl Instance {
     /// Whether it is master, or would be if its sync group were ready.
     #[must_use]
     pub const fn wants_to_be_master(&self) -> bool {
-        matches!(self.machine, Machine::Master(_) | Machine::Backup { stage: Stage::Group, .. })
+        matches!(
+            self.machine,
+            Machine::Master(_) | Machine::Backup { stage: Stage::Group | Stage::Trial(_), .. }
+        )
     }
 
     /// Whether its base priority says that it owns the addresses.
@@ -265,6 +275,7 @@ impl Instance {
             Machine::Init | Machine::Fault => None,
             Machine::Backup { stage: Stage::Group, .. } => None,
             Machine::Backup { stage: Stage::Probing(probing), .. } => Some(probing.deadline()),
+            Machine::Backup { stage: Stage::Trial(trial), .. } => Some(trial.deadline()),
             Machine::Backup { stage: Stage::Timer, master_down_timer, .. } => Some(*master_down_timer),
             Machine::Master(master) => {
                 let others = [master.announcements.deadline(), master.takes_at];

@@ -262,46 +262,7 @@ fn a_mastership_that_nothing_closes_is_taken_up_whatever_is_open() {
     again.expect_state(Master);
 }
 
-// ---- adverts that did not leave ----
-
-#[test]
-fn adverts_that_the_kernel_refuses_renew_nothing() {
-    let mut node = armed_master();
-    let begin = node.now;
-    while node.state() == Master {
-        assert!(node.now < begin + s(5), "still master");
-        assert!(node.advance_to_next_deadline(begin + s(6)));
-        while node.adverts_after(node.now).last().is_some() && node.state() == Master {
-            node.forget();
-            node.step(Input::AdvertRefused { instance: "VI_1".into(), errno: 1 });
-        }
-        node.forget();
-    }
-    let late = node.now.saturating_since(begin);
-    assert!(
-        late >= LEASE && late < LEASE + ms(300),
-        "{late:?}: a retry each quarter of the interval looks at it"
-    );
-}
-
-#[test]
-fn with_two_peers_one_that_is_unreachable_does_not_count() {
-    let two = |node: &mut mainstay_core::router::plan::InstancePlan| {
-        use mainstay_core::router::plan::{Destination, UnicastPeer};
-        let peer = |address| UnicastPeer { address: ip(address), ttl_range: None };
-        let peers = vec![peer("192.0.2.251"), peer("192.0.2.250")];
-        node.destination = Destination::Unicast { peers, check_source: false, ttl: Some(255) };
-    };
-    let mut node = Node::master(alone().always_leased(LEASE).but(two));
-    for _ in 0..20 {
-        assert!(node.advance_to_next_deadline(node.now + s(1)));
-        if !node.adverts_after(node.now).is_empty() {
-            node.forget();
-            node.step(Input::AdvertRefused { instance: "VI_1".into(), errno: 113 });
-        }
-    }
-    node.expect_state(Master);
-}
+// ---- adverts that leave too late ----
 
 #[test]
 fn an_advert_says_until_when_it_may_leave() {
@@ -331,7 +292,7 @@ fn gates_are_made_before_anything_is_answered_for() {
     assert_eq!((&*gate.instance, gate.vrid, gate.family, gate.lease), ("VI_1", 10, Family::V4, LEASE));
     assert_eq!((gate.link.index, gate.link.name.as_str()), (ETH0, "eth0"));
     assert_eq!(gate.destinations, [ip("224.0.0.18")]);
-    assert_eq!(gate.guard, Guard::Lease { renewed: None }, "no advert has left");
+    assert_eq!(gate.guard, Guard::Lease { until: None }, "no advert has left");
     let addresses: Vec<_> = gate.addresses.iter().map(|(link, address)| (link.index, *address)).collect();
     assert_eq!(addresses, [(ETH0, ip("192.0.2.1"))]);
     node.forget();
@@ -353,9 +314,9 @@ fn a_gate_is_open_until_a_peer_is_known() {
     node.hear(advert().priority(50));
     node.forget();
     node.advance(ms(10));
-    let renewed = node.now - ms(10);
+    let until = node.now - ms(10) + LEASE;
     let guards: Vec<_> = node.gates().unwrap_or_default().iter().map(|gate| gate.guard).collect();
-    assert_eq!(guards, [Guard::Lease { renewed: Some(renewed) }], "open since the last advert");
+    assert_eq!(guards, [Guard::Lease { until: Some(until) }], "by the last advert");
     node.forget();
     node.hear(advert().priority(0));
     node.advance(ms(10));
@@ -509,11 +470,31 @@ fn a_reload_that_takes_the_lease_away_opens_everything() {
 }
 
 #[test]
-fn a_shorter_lease_counts_from_the_last_advert() {
+fn a_lease_that_a_reload_changes_is_as_long_as_it_was_when_the_last_advert_left() {
+    for (new, wait, expected) in [
+        (ms(1100), ms(2499), Master),
+        (ms(1100), ms(2500), Backup),
+        (ms(7500), ms(2499), Master),
+        (ms(7500), ms(2500), Backup),
+    ] {
+        let mut node = armed_master();
+        node.stall(ms(500));
+        node.reload(alone().leased(new));
+        node.stall(wait - ms(500));
+        node.tick();
+        assert_eq!(node.state(), expected, "{new:?} instead of {LEASE:?}, after {wait:?}");
+    }
+}
+
+#[test]
+fn a_reload_to_a_far_shorter_interval_costs_no_mastership() {
     let mut node = armed_master();
-    node.stall(ms(500));
-    node.reload(alone().leased(ms(1100)));
-    node.stall(ms(600));
+    node.stall(ms(900));
+    node.reload(alone().interval(ms(100)).leased(ms(250)));
+    node.advance(s(1));
+    node.expect_state(Master);
+    assert_eq!(node.counters().leases_expired, 0);
+    node.stall(ms(250));
     node.tick();
     node.expect_state(Backup);
 }

@@ -24,6 +24,7 @@ mod heartbeats;
 mod lease;
 mod matrix;
 mod properties;
+mod refused_adverts;
 mod rejected;
 mod reload;
 mod timing;

@@ -128,7 +128,7 @@ impl Gates {
             destinations: loopbacks.to_vec(),
             addresses: loopbacks.map(|address| (lo.clone(), address)).to_vec(),
             lease: Duration::from_secs(1),
-            guard: Guard::Lease { renewed: None },
+            guard: Guard::Lease { until: None },
         };
         let gates = [gate];
         let mut batch = Batch::new();
@@ -221,14 +221,16 @@ impl Gates {
         Ok(())
     }
 
-    /// Closes a gate of the last [`Self::become_these`] at once. An advert opens it again, unless it is [`Guard::Open`];
-    /// that, `become_these` does.
+    /// Closes a gate of the last [`Self::become_these`] at once; an advert opens it again. One that is [`Guard::Open`] stays
+    /// open, because no advert would.
     ///
     /// # Errors
     /// When the kernel refuses. A gate that is closed or unknown is no error.
     pub fn close(&mut self, id: GateId) -> Result<()> {
         for _ in 0..ATTEMPTS {
-            let Some(made) = &self.made else { return Ok(()) };
+            let Some(made) = self.made.as_ref().filter(|made| !made.open.contains(&id)) else {
+                return Ok(());
+            };
             let Some(held) = self.netfilter.held(TABLE)? else { return Ok(()) };
             let open: Vec<IpAddr> =
                 made.layout.addresses(id).filter(|address| held.contains_key(address)).collect();

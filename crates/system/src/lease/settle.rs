@@ -34,9 +34,11 @@ pub enum Change {
 pub fn settle(element: Option<Element>, gate: &Gate, now: Instant) -> Change {
     let rest = match gate.guard {
         Guard::Open => Some(Stay::Lasting),
-        Guard::Lease { renewed } => renewed.and_then(|renewed| {
-            let rest = gate.lease.saturating_sub(now.saturating_since(renewed));
-            let (lease_ms, rest_ms) = (milliseconds(gate.lease), whole_milliseconds(rest));
+        Guard::Lease { until } => until.and_then(|until| {
+            let rest_ms = whole_milliseconds(until.saturating_since(now));
+            // The kernel takes no element with more to go than its timeout. The rest of a lease that was shortened since
+            // is such a one; the next advert brings the new timeout.
+            let lease_ms = milliseconds(gate.lease).max(rest_ms);
             (rest_ms > 0).then_some(Stay::Leased { lease_ms, rest_ms })
         }),
     };
@@ -84,10 +86,10 @@ mod tests {
     }
 
     fn renewed(ago_ms: u64) -> Guard {
-        Guard::Lease { renewed: Some(NOW - Duration::from_millis(ago_ms)) }
+        Guard::Lease { until: Some(NOW + Duration::from_millis(2500) - Duration::from_millis(ago_ms)) }
     }
 
-    const NEVER: Guard = Guard::Lease { renewed: None };
+    const NEVER: Guard = Guard::Lease { until: None };
 
     fn change(element: Option<Element>, guard: Guard) -> Change {
         settle(element, &with(guard), NOW)
@@ -108,6 +110,12 @@ mod tests {
         assert_eq!(change(None, renewed(2500)), Change::Nothing);
         assert_eq!(change(None, renewed(9000)), Change::Nothing);
         assert_eq!(change(None, NEVER), Change::Nothing);
+    }
+
+    #[test]
+    fn the_rest_of_a_lease_that_was_shortened_is_no_longer_than_its_own_timeout() {
+        let until = Guard::Lease { until: Some(NOW + Duration::from_secs(7)) };
+        assert_eq!(change(None, until), Change::Add(Stay::Leased { lease_ms: 7000, rest_ms: 7000 }));
     }
 
     #[test]

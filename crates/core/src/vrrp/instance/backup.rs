@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::probing::{Probing, Progress};
+use super::trial::Trial;
 use super::{Instance, LastHeard, Machine, Stage, Wish};
 use crate::router::plan::{Preempt, Version};
 use crate::router::reason::{Cause, State};
@@ -29,6 +30,12 @@ impl Instance {
             Stage::Timer if now < timer => Progress::Early,
             Stage::Timer => Progress::Take,
             Stage::Probing(probing) => probing.go_on(now, interval),
+            Stage::Trial(trial) if now < trial.deadline() => Progress::Early,
+            Stage::Trial(Trial::Refused { .. }) => Progress::Take,
+            Stage::Trial(Trial::Sent { .. }) => {
+                self.muted = false;
+                Progress::Take
+            }
         };
         if *stage == Stage::Timer && progress == Progress::Take && self.asks_before(ending) {
             self.set_stage(Stage::Probing(Probing::begin(now, interval)));
@@ -55,7 +62,7 @@ impl Instance {
         }
     }
 
-    const fn set_stage(&mut self, to: Stage) {
+    pub(super) const fn set_stage(&mut self, to: Stage) {
         if let Machine::Backup { stage, .. } = &mut self.machine {
             *stage = to;
         }

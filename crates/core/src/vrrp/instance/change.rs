@@ -47,6 +47,7 @@ impl Instance {
     /// Enters FAULT.
     pub fn enter_fault(&mut self, now: Instant, cause: Cause) {
         self.leave();
+        self.muted = false;
         self.machine = Machine::Fault;
         self.since = now;
         self.cause = cause;
@@ -55,6 +56,7 @@ impl Instance {
     /// Enters INIT.
     pub fn enter_init(&mut self, now: Instant, cause: Cause) {
         self.leave();
+        self.muted = false;
         self.machine = Machine::Init;
         self.since = now;
         self.cause = cause;

@@ -63,7 +63,7 @@ impl Mastership {
         };
         Self {
             adver_timer: now + plan.advert_interval,
-            renewal: Renewal::begin(now),
+            renewal: Renewal::begin(now, plan.lease.map(|lease| lease.length)),
             takes_at: pause.map(|pause| now + pause),
             announcements,
             answers_left: ANSWERS_PER_INTERVAL,
@@ -248,19 +248,30 @@ impl Instance {
     }
 
     /// The kernel would not send an advert: it renewed no lease, and is tried once more well before the next one is due.
-    pub fn advert_refused(&mut self, now: Instant) {
+    /// True if a backup now knows that none of its adverts leaves.
+    pub fn advert_refused(&mut self, now: Instant) -> bool {
         let soon = now + self.plan.advert_interval / 4;
-        if let Machine::Master(master) = &mut self.machine {
-            master.renewal.refused();
-            master.adver_timer = master.adver_timer.min(soon);
+        let Machine::Master(master) = &mut self.machine else { return self.trial_refused(now) };
+        self.muted |= master.renewal.refused();
+        master.adver_timer = master.adver_timer.min(soon);
+        false
+    }
+
+    /// Until when the last advert of this mastership that left keeps its gate open. `length` is for a lease that there
+    /// was not yet when it left.
+    #[must_use]
+    pub fn gate_open_until(&self, length: Duration) -> Option<Instant> {
+        match &self.machine {
+            Machine::Master(master) => master.renewal.has_advertised().then(|| master.renewal.end(length)),
+            Machine::Init | Machine::Backup { .. } | Machine::Fault => None,
         }
     }
 
-    /// When the last advert of this mastership left.
+    /// When the lease of this master is over, unless another advert leaves before.
     #[must_use]
-    pub const fn renewed(&self) -> Option<Instant> {
+    pub fn lease_end(&self, length: Duration) -> Option<Instant> {
         match &self.machine {
-            Machine::Master(master) => master.renewal.last(),
+            Machine::Master(master) => Some(master.renewal.end(length)),
             Machine::Init | Machine::Backup { .. } | Machine::Fault => None,
         }
     }

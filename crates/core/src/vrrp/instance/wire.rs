@@ -8,7 +8,7 @@ use super::{Instance, Machine};
 use crate::heartbeat::{AddressDigest, Entry};
 use crate::router::action::Advert;
 use crate::router::plan::{Destination, InstancePlan};
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 use crate::vrrp::packet;
 
 /// Messages ready to be sent, one a destination; rebuilt when anything in them changes.
@@ -20,12 +20,13 @@ pub(super) struct Wire {
 
 impl Instance {
     /// The adverts of one turn at `now`, one a destination, with our priority; none without a source address. With a
-    /// `lease` they must leave before it is over.
-    pub fn adverts(&mut self, now: Instant, lease: Option<Duration>) -> impl Iterator<Item = Advert> + '_ {
-        let not_after = lease.and_then(|length| Some(self.lease_counts_from()? + length));
+    /// lease that counts they must leave before it is over.
+    pub fn adverts(&mut self, now: Instant, not_after: Option<Instant>) -> impl Iterator<Item = Advert> + '_ {
         self.write(self.priority());
+        let length = self.plan.lease.map(|lease| lease.length);
         if let Machine::Master(master) = &mut self.machine {
-            master.renewal.advertised(now, self.wire.messages.len());
+            master.renewal.advertised(now, self.wire.messages.len(), length);
+            self.muted = false;
         }
         self.written(not_after)
     }
@@ -38,7 +39,7 @@ impl Instance {
     }
 
     /// Has the messages of this priority ready.
-    fn write(&mut self, priority: u8) {
+    pub(super) fn write(&mut self, priority: u8) {
         if self.wire.priority != Some(priority) {
             let source = self.source;
             let message = |to| Some((to, self.message(priority, source?, to)));
@@ -48,7 +49,7 @@ impl Instance {
         self.counters.adverts_sent += self.wire.messages.len() as u64;
     }
 
-    fn written(&self, not_after: Option<Instant>) -> impl Iterator<Item = Advert> + '_ {
+    pub(super) fn written(&self, not_after: Option<Instant>) -> impl Iterator<Item = Advert> + '_ {
         let ttl = match &self.plan.destination {
             Destination::Multicast(_) => Some(255),
             Destination::Unicast { ttl, .. } => *ttl,

@@ -15,6 +15,9 @@ use mainstay_core::vrrp::packet::{ParseContext, Rejection, parse};
 
 use super::*;
 
+/// Errno of what a firewall refuses.
+const EPERM: i32 = 1;
+
 /// A router with a clock and a kernel.
 #[derive(Debug)]
 pub struct Node {
@@ -23,6 +26,8 @@ pub struct Node {
     pub links: Vec<Link>,
     /// Addresses the kernel has.
     pub addresses: BTreeSet<(LinkIndex, IpAddr)>,
+    /// Which adverts the kernel refuses to send.
+    pub refuses: fn(&Advert) -> bool,
     /// Everything ordered so far, with its time.
     ordered: Vec<(Instant, Action)>,
     /// How much of it the test has looked at.
@@ -61,6 +66,7 @@ impl Node {
                 (ETH1, ip("198.51.100.252")),
                 (ETH1, ip("fe80::3")),
             ]),
+            refuses: |_| false,
             ordered: vec![],
             seen: 0,
             plan: RouterPlan::default(),
@@ -93,12 +99,22 @@ impl Node {
     pub fn step(&mut self, input: Input<'_>) {
         let mut actions = vec![];
         self.router.step(self.now, input, &mut actions);
+        let refused: Vec<Arc<str>> = actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::SendAdvert(advert) if (self.refuses)(advert) => Some(Arc::clone(&advert.instance)),
+                _ => None,
+            })
+            .collect();
         for action in actions {
             let echo = self.perform(&action);
             self.ordered.push((self.now, action));
             if let Some(echo) = echo {
                 self.step(echo);
             }
+        }
+        for instance in refused {
+            self.step(Input::AdvertRefused { instance, errno: EPERM });
         }
     }
 
@@ -490,8 +506,8 @@ fn link(index: LinkIndex, name: &str) -> Link {
 fn gate(gate: &Gate) -> String {
     match gate.guard {
         Guard::Open => format!("{} open", gate.instance),
-        Guard::Lease { renewed: None } => format!("{} leased", gate.instance),
-        Guard::Lease { renewed: Some(_) } => format!("{} leased and held", gate.instance),
+        Guard::Lease { until: None } => format!("{} leased", gate.instance),
+        Guard::Lease { until: Some(_) } => format!("{} leased and held", gate.instance),
     }
 }
 

@@ -120,13 +120,13 @@ fn a_gate_that_is_told_to_close_closes() {
 #[test]
 fn a_master_that_advertised_before_the_gate_was_made_holds_the_rest_of_its_lease() {
     with_neighbour(|_| {
-        let renewed = |ago_ms| Guard::Lease { renewed: Some(clock::now() - Duration::from_millis(ago_ms)) };
-        let mut gates = standing(&[gate(renewed(100))]);
+        let for_ms = |ms| Guard::Lease { until: Some(clock::now() + Duration::from_millis(ms)) };
+        let mut gates = standing(&[gate(for_ms(150))]);
         assert!(is_open(&mut gates, VIP4) && is_open(&mut gates, VIP6));
         sleep_ms(150);
         assert!(!is_open(&mut gates, VIP4));
         // And one whose last advert is too old stays closed.
-        gates.become_these(&[gate(renewed(250))], clock::now()).expect("nothing to do");
+        gates.become_these(&[gate(for_ms(0))], clock::now()).expect("nothing to do");
         assert!(!is_open(&mut gates, VIP4));
     });
 }

@@ -167,7 +167,7 @@ fn gate(guard: Guard) -> Gate {
     }
 }
 
-const NEVER: Guard = Guard::Lease { renewed: None };
+const NEVER: Guard = Guard::Lease { until: None };
 
 fn on(link: &str) -> GateLink {
     GateLink { index: lab::index(link), name: link.to_owned() }

@@ -66,7 +66,10 @@ fn a_thousand_gates_are_made_and_changed_in_no_time() {
         one_open[0].guard = Guard::Open;
         timed("one opened for good", &one_open);
         timed("all opened for good", &all(Guard::Open));
-        timed("all leased again", &all(Guard::Lease { renewed: Some(clock::now()) }));
+        timed(
+            "all leased again",
+            &all(Guard::Lease { until: Some(clock::now() + Duration::from_secs(600)) }),
+        );
         let mut one_less = all(NEVER);
         let _ = one_less.pop();
         timed("one less: everything made anew", &one_less);
