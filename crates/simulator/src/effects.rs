@@ -86,13 +86,15 @@ impl World {
         self.go_on_with_effects(id);
     }
 
-    /// A backup advertises only to find out whether its adverts leave, after they were refused.
+    /// A backup advertises only to find out whether its adverts leave, after they were refused. One that was master before
+    /// this step has given up after it advertised.
     fn note_trial(&mut self, id: NodeId, router: usize, local: Instant, advert: &Advert) {
         let node = &self.nodes[id];
         let state = node.brain.as_ref().and_then(|brain| brain.state(router)).map(|(state, _)| state);
         let resigns = advert.payload.get(2) == Some(&0);
         if node.kind == Kind::Mainstay
             && state == Some(State::Backup)
+            && self.judge.pace.master_since(id, router).is_none()
             && !resigns
             && !self.judge.pace.tries(id, router, local)
         {
@@ -223,8 +225,7 @@ impl World {
         let local = node.clock.read(self.now);
         let too_late = advert.not_after.is_some_and(|last| local > last);
         if node.kernel.refuses_to_send || too_late {
-            let plans = &node.plan.instances;
-            if let Some(router) = plans.iter().position(|plan| *plan.name == *advert.instance) {
+            if let Some(router) = node.router_of(&advert) {
                 self.judge.pace.advert_refused(id, router);
             }
             // The loop hears of it before anything else.

@@ -30,7 +30,7 @@ pub struct LastWord {
 impl World {
     /// No advert of a mastership that is over.
     pub(crate) fn check_epoch(&mut self, id: NodeId, router: usize, advert: &Advert) {
-        if advert.payload.get(2) == Some(&0) {
+        if advert.payload.get(2) == Some(&0) || self.judge.pace.is_trying(id, router) {
             return;
         }
         let Some(over) = self.mastership_over(id, router) else { return };

@@ -25,8 +25,11 @@ pub struct Gates(Vec<(Gate, Door)>);
 enum Door {
     /// Open, and time does not close it.
     Open,
-    /// Open until then.
+    /// An advert opened it until then.
     Until(Jiffies),
+    /// It was made open until then, for an advert that had left before. Orders to a slow kernel come late: more adverts may
+    /// have left since, which nobody saw.
+    Given(Jiffies),
     /// Closed.
     Closed,
 }
@@ -35,7 +38,7 @@ impl Door {
     fn is_open(self, now: Instant) -> bool {
         match self {
             Self::Open => true,
-            Self::Until(until) => until > Jiffies::of(now),
+            Self::Until(until) | Self::Given(until) => until > Jiffies::of(now),
             Self::Closed => false,
         }
     }
@@ -74,13 +77,16 @@ impl Gates {
         let door = |gate: &Gate| {
             let known = before.iter().find(|(known, _)| known.id == gate.id).map(|(_, door)| *door);
             let rest = |until: Instant| until.saturating_since(now);
+            let is_open = |until: Jiffies| until > Jiffies::of(now);
             match (gate.guard, known) {
                 (Guard::Open, _) => Door::Open,
-                (Guard::Lease { .. }, Some(Door::Until(until))) if until > Jiffies::of(now) => {
-                    Door::Until(until)
+                (Guard::Lease { .. }, Some(door @ (Door::Until(until) | Door::Given(until))))
+                    if is_open(until) =>
+                {
+                    door
                 }
                 (Guard::Lease { until: Some(until) }, _) if !rest(until).is_zero() => {
-                    Door::Until(Jiffies::after(now, rest(until)))
+                    Door::Given(Jiffies::after(now, rest(until)))
                 }
                 (Guard::Lease { .. }, _) => Door::Closed,
             }
@@ -126,13 +132,13 @@ impl Gates {
         self.0.iter().any(|(gate, _)| stands_before(gate, address) && gate.guard != Guard::Open)
     }
 
-    /// Since when a gate before this address is closed because its time is over.
+    /// Since when a gate before this address is closed because its last advert is too old.
     #[must_use]
     pub fn lapsed_since(&self, now: Instant, address: IpAddr) -> Option<Instant> {
         let before = self.0.iter().filter(|(gate, _)| stands_before(gate, address));
         let lapsed = before.filter_map(|(_, door)| match door {
             Door::Until(until) if *until <= Jiffies::of(now) => Some(until.begins()),
-            Door::Until(_) | Door::Open | Door::Closed => None,
+            Door::Until(_) | Door::Given(_) | Door::Open | Door::Closed => None,
         });
         lapsed.min()
     }
@@ -141,8 +147,8 @@ impl Gates {
     #[must_use]
     pub fn next_to_close(&self, now: Instant) -> Option<Instant> {
         let until = self.0.iter().filter_map(|(_, door)| match door {
-            Door::Until(until) if *until > Jiffies::of(now) => Some(until.begins()),
-            Door::Until(_) | Door::Open | Door::Closed => None,
+            Door::Until(until) | Door::Given(until) if *until > Jiffies::of(now) => Some(until.begins()),
+            Door::Until(_) | Door::Given(_) | Door::Open | Door::Closed => None,
         });
         until.min()
     }

@@ -112,6 +112,8 @@ pub struct Judge {
     met: Vec<Option<Moment>>,
     /// How long each node's lease is, if it has one.
     leases: Vec<Duration>,
+    /// When each node's machine goes on after its last pause.
+    wakes: Vec<Moment>,
     /// When each node took part anew.
     came: Vec<Moment>,
     /// One bit a node: it owns addresses (priority 255).
@@ -259,6 +261,7 @@ impl Judge {
                 .map(|node| node.interval.unwrap_or(scenario.interval) * 5 / 2)
                 .collect(),
             routers: scenario.routers,
+            wakes: vec![Moment(0); scenario.nodes.len()],
             came: vec![Moment(0); scenario.nodes.len()],
             owners: (0..scenario.nodes.len())
                 .filter(|node| scenario.nodes[*node].priorities.contains(&255))
@@ -319,6 +322,9 @@ impl Judge {
             self.addresses.iter_mut().filter(dual).for_each(|watched| {
                 watched.contested_until = watched.contested_until.max(until);
             });
+        }
+        if let Fault::Pause(node, _) = timed.fault {
+            self.wakes[node] = self.wakes[node].max(now + timed.lasts);
         }
         let Some(cause) = cause else { return };
         match timed.fault {
@@ -429,7 +435,8 @@ impl Judge {
     }
 
     /// A node begins to hold an address that another one has, which does not know of it yet: it preempts one that it has
-    /// heard within the lease, both took over at the same moment, or it decided before it could hear. Whoever of them
+    /// heard within the lease, both took over at the same moment, its machine was paused until now, or it decided before it
+    /// could hear. Whoever of them
     /// cannot hear now goes on until its lease is over.
     fn contest(
         &self,
@@ -447,7 +454,8 @@ impl Judge {
             let came_anew =
                 self.came_anew(node, *other, watched.router) || self.came_anew(*other, node, watched.router);
             let at_once = now.since(watched.holds_since[*other]) <= AT_ONCE;
-            preempts || at_once || came_anew || slow(watched.router)
+            let wakes = now.since(self.wakes[node]) <= AT_ONCE;
+            preempts || at_once || came_anew || wakes || slow(watched.router)
         });
         unheard.map(|other| now + self.leases[other].max(self.leases[node])).max()
     }

@@ -131,6 +131,13 @@ impl Pace {
         known.tried == Some(now)
     }
 
+    /// Whether it has tried in this time as a backup whether an advert leaves: that one speaks of no mastership.
+    #[must_use]
+    pub fn is_trying(&self, node: NodeId, router: usize) -> bool {
+        let tried = self.known[node * self.routers + router].tried;
+        tried.is_some_and(|tried| self.backup_since(node, router).is_some_and(|since| tried >= since))
+    }
+
     /// What the lease of a master counts from: its last advert that left, or the beginning of its mastership.
     #[must_use]
     pub fn lease_counts_from(&self, node: NodeId, router: usize) -> Option<Instant> {

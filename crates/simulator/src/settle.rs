@@ -96,10 +96,14 @@ impl World {
     /// Nobody who preempts has a higher priority than the master.
     fn check_winner(&mut self, router: usize, master: usize, states: &[States]) {
         let (_, won_with) = states[master][router];
+        let all = states;
         for (node, states) in states.iter().enumerate() {
             let Some((_, priority)) = states.get(router) else { continue };
             let preempts = self.scenario.nodes[node].preempt != Preempt::Never || *priority == 255;
-            if preempts && *priority > won_with {
+            // A group preempts as a whole or not at all. Nodes without groups may have shared out its routers.
+            let is_group = self.scenario.grouped && self.nodes[node].kind == Kind::Mainstay;
+            let waits = is_group && !self.outranks_all_masters(node, all);
+            if preempts && !waits && *priority > won_with {
                 let what = format!(
                     "router {}: {} of priority {priority} lets {} of priority {won_with} be master",
                     router + 1,
@@ -109,6 +113,19 @@ impl World {
                 self.judge.violate(self.now, "L3", what);
             }
         }
+    }
+
+    /// Whether a node has a higher priority than whoever else is master, router by router.
+    fn outranks_all_masters(&self, node: usize, states: &[States]) -> bool {
+        (0..self.scenario.routers).all(|router| {
+            let of = |of: usize| states[of].get(router).copied();
+            let masters = (0..states.len())
+                .filter(|other| *other != node)
+                .filter_map(of)
+                .filter(|(state, _)| *state == State::Master);
+            let own = of(node).map_or(0, |(_, priority)| priority);
+            masters.into_iter().all(|(_, priority)| own > priority)
+        })
     }
 
     /// What a script's verdict makes of a router: its effective priority, `None` for a fault.
