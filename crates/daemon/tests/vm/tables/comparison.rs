@@ -20,6 +20,8 @@ const LIMIT: Duration = Duration::from_secs(20);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
 /// keepalived's `child_wait_time` by default, and a little less.
 const THEIR_END: Duration = Duration::from_secs(4);
+/// keepalived's last word.
+const FAREWELL: &str = "Stopped Keepalived";
 /// Emulated machines are late.
 const SLACK: Duration = Duration::from_secs(3);
 
@@ -107,10 +109,10 @@ pub fn compare(lab: &Lab, number: usize, subject: &Subject) -> Result<Outcome> {
         scene.daemon.signal(Signal::SIGTERM);
     }
     // keepalived's supervisor kills a checker that has not cleared its table after five seconds: then what is left is
-    // a matter of luck.
+    // a matter of luck. So it is when keepalived is gone without its last word.
     let in_time = theirs.end(THEIR_END);
     ours.end(LIFE_LIMIT);
-    if in_time {
+    if in_time && theirs.daemon.log().contains(FAREWELL) {
         found.push(Found { moment: Moment::Ended, ours: ours.listing()?, theirs: theirs.listing()? });
     }
     if !found.iter().all(Found::is_equal) {

@@ -66,9 +66,12 @@ fn every_file_gives_keepaliveds_table_or_the_difference_is_known() -> Result<()>
 fn compare_all(subjects: &[Subject]) -> Vec<Result<Outcome>> {
     let next = AtomicUsize::new(0);
     let found: Vec<Mutex<Option<Result<Outcome>>>> = subjects.iter().map(|_| Mutex::new(None)).collect();
+    // A lab that ends kills whoever lives in a namespace with the number of one of its own, and numbers are used again:
+    // all labs stay until nobody works any more.
+    let labs: Mutex<Vec<Lab>> = Mutex::default();
     thread::scope(|scope| {
         for worker in 0..AT_ONCE.min(subjects.len()) {
-            let (next, found) = (&next, &found);
+            let (next, found, labs) = (&next, &found, &labs);
             scope.spawn(move || {
                 let lab = Lab::new(&format!("tables-{worker}"));
                 loop {
@@ -82,6 +85,7 @@ fn compare_all(subjects: &[Subject]) -> Vec<Result<Outcome>> {
                     };
                     *place.lock().expect("nobody panics with it") = Some(outcome);
                 }
+                labs.lock().expect("nobody panics with it").extend(lab);
             });
         }
     });
