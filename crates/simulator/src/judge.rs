@@ -32,6 +32,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use mainstay_core::heartbeat::PATIENT_INTERVAL;
 use mainstay_core::router::{Action, Advert, NotifyObject, NotifyState, State};
 
 use crate::daemon::name;
@@ -40,7 +41,7 @@ use crate::moment::Moment;
 use crate::network::Passage;
 use crate::node::States;
 use crate::pace::Pace;
-use crate::scenario::{Kind, Scenario};
+use crate::scenario::{Kind, Scenario, Second};
 
 /// One gives and the other takes: both may answer for so long.
 const HAND_OVER: Duration = Duration::from_millis(50);
@@ -91,6 +92,8 @@ pub struct Judge {
     disturbed_until: Moment,
     /// How well each node can hear each other one, by (from, to), and since when.
     passages: Vec<(Passage, Moment)>,
+    /// Some of the ways lead to one peer each.
+    unicast: bool,
     /// The same for which nodes believe each other's heartbeats.
     on_terms: Vec<bool>,
     /// The longest advert interval.
@@ -270,6 +273,7 @@ impl Judge {
             late_until: Moment(0),
             disturbed_until: Moment(0),
             slow_kernels_until: Moment(0),
+            unicast: scenario.unicast || scenario.second == Second::Unicast,
             passages: vec![(Passage::Closed, Moment(0)); scenario.nodes.len() * scenario.nodes.len()],
             on_terms: (0..scenario.nodes.len())
                 .flat_map(|one| (0..scenario.nodes.len()).map(move |other| (one, other)))
@@ -559,9 +563,14 @@ impl Judge {
                 // One that holds and is heard, but does not hear: it says so with its next advert, or the next heartbeat of
                 // a master that is not new, and that is told at least three quarters of an interval after it was answered.
                 (Passage::Free, Passage::Closed) | (Passage::Closed, Passage::Free) => {
+                    let (deaf, closed_since) =
+                        if back == Passage::Closed { (one, back_since) } else { (other, to_since) };
+                    // A unicast peer that it has not heard in this life may be no Mainstay: it is told less often.
+                    let is_stranger = self.unicast && self.came[deaf] > closed_since;
+                    let heartbeat = if is_stranger { PATIENT_INTERVAL } else { A_HEARTBEAT };
                     // What a frozen one finds in its queue makes the contest begin anew.
                     now.since(since.max(watched.since).max(self.disturbed_until))
-                        > self.longest.max(A_HEARTBEAT) + self.longest * 3 / 4
+                        > self.longest.max(heartbeat) + self.longest * 3 / 4
                 }
                 _ => false,
             }
