@@ -232,13 +232,18 @@ impl World {
             lease.zip(from).is_some_and(|(lease, from)| local.saturating_since(from) >= lease.length)
         };
         let routers = if self.scenario.grouped { 0..self.scenario.routers } else { router..router + 1 };
+        // What the kernel has is not what the router ordered, as long as the order waits.
+        let waits = node.effects.iter().any(|order| matches!(order, Action::SetGates(_)));
         Lapse {
             is_over: routers.clone().any(is_over),
             in_kernel: routers
                 .filter_map(of)
                 .min()
                 .filter(|_| {
-                    node.leaving == 0 && !node.gates_refused && self.judge.pace.has_advertised(id, router)
+                    node.leaving == 0
+                        && !waits
+                        && !node.gates_refused
+                        && self.judge.pace.has_advertised(id, router)
                 })
                 .map(|since| local.saturating_since(since)),
         }

@@ -2,10 +2,10 @@
 //! of our own, made from what ARCHITECTURE.md says of belief and not from the code.
 //!
 //! A heartbeat is news if it is undamaged, has the receiver's key, is of no earlier life of its sender than another one
-//! heard, and has a higher number than the last one of its leg. What it says of a virtual router is news if no later word
+//! heard, and has a higher number than the last one of its leg, or was overtaken by that one less than 0.1 s ago. What it says of a virtual router is news if no later word
 //! of its sender about that router was heard, on any path.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ const HEADER: usize = 36;
 const TAG: usize = 16;
 /// Silence after which somebody is not heard any more.
 pub const SILENCE: Duration = Duration::from_millis(3500);
+/// How much later one may come than another that was sent after it.
+const OVERTAKING: Duration = Duration::from_millis(100);
 
 /// A heartbeat that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,13 +88,21 @@ pub struct Told {
     doubtful: bool,
 }
 
+/// What was heard of one leg: the greatest number, when that was, and the latest ones before it.
+#[derive(Debug, Clone, Default)]
+struct Numbers {
+    last: u64,
+    at: Option<Instant>,
+    others: VecDeque<u64>,
+}
+
 /// The book of what all nodes heard.
 #[derive(Debug)]
 pub struct Hearsay {
     nodes: usize,
     routers: usize,
-    /// Listener by listener: the last number of each leg of each life.
-    numbers: Vec<BTreeMap<(u64, u32), u64>>,
+    /// Listener by listener: the numbers of each leg of each life.
+    numbers: Vec<BTreeMap<(u64, u32), Numbers>>,
     /// The latest life of each node, by (listener, sender).
     lives: Vec<u64>,
     /// By (listener, sender, router).
@@ -142,17 +152,29 @@ impl Hearsay {
     }
 
     /// Whether a whole heartbeat with the right key is news.
-    pub fn believe(&mut self, listener: NodeId, sender: NodeId, words: &Words) -> Belief {
+    pub fn believe(&mut self, now: Instant, listener: NodeId, sender: NodeId, words: &Words) -> Belief {
         let life = &mut self.lives[listener * self.nodes + sender];
         if words.life < *life {
             return Belief::Unsure;
         }
         *life = words.life;
-        let last = self.numbers[listener].entry((words.life, words.leg)).or_default();
-        if words.number <= *last {
+        let numbers = self.numbers[listener].entry((words.life, words.leg)).or_default();
+        if words.number > numbers.last {
+            numbers.others.push_back(numbers.last);
+            numbers.last = words.number;
+            numbers.at = Some(now);
+        } else if words.number < numbers.last
+            && numbers.last - words.number <= 64
+            && !numbers.others.contains(&words.number)
+            && numbers.at.is_some_and(|at| now < at + OVERTAKING)
+        {
+            numbers.others.push_back(words.number);
+        } else {
             return Belief::No;
         }
-        *last = words.number;
+        if numbers.others.len() > 64 {
+            let _ = numbers.others.pop_front();
+        }
         Belief::Yes
     }
 

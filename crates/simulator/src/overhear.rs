@@ -94,7 +94,8 @@ impl World {
         let Some(words) = read(&beat.payload).filter(|_| same_key && !beat.damaged) else {
             return Vec::new();
         };
-        let belief = self.hearsay.believe(id, beat.sender, &words);
+        let local = self.nodes[id].clock.read(self.now);
+        let belief = self.hearsay.believe(local, id, beat.sender, &words);
         let mut hearings = Vec::new();
         if belief != Belief::No {
             for word in &words.of_routers {

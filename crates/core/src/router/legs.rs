@@ -33,6 +33,9 @@ const LIFE: Duration = Duration::from_secs(60);
 /// Nodes and legs of nodes remembered; a flood of forged ones gets no more.
 const MOST: usize = 256;
 
+/// So much later a datagram may come than one that was sent after it.
+const OVERTAKING: Duration = Duration::from_millis(100);
+
 /// All legs, with the books of what was sent and heard on them.
 #[derive(Debug, Clone)]
 pub struct Legs {
@@ -52,7 +55,40 @@ pub struct Legs {
     /// Something is to be said.
     stirred: bool,
     heard: BTreeMap<(u32, IpAddr), Correspondent>,
-    sequences: BTreeMap<(BootId, u32), (u64, Instant)>,
+    sequences: BTreeMap<(BootId, u32), Numbers>,
+}
+
+/// The numbers of the datagrams of one leg of one life of a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Numbers {
+    /// The greatest.
+    last: u64,
+    /// Which of those before it were seen; the lowest bit is the one just before.
+    seen: u64,
+    /// When the greatest came.
+    at: Instant,
+}
+
+impl Numbers {
+    /// Whether a number below the greatest is that of a datagram which was overtaken a moment ago, and not of a copy.
+    fn take_overtaken(&mut self, number: u64, now: Instant) -> bool {
+        let bit = match self.last.checked_sub(number) {
+            Some(behind @ 1..=64) => 1 << (behind - 1),
+            _ => return false,
+        };
+        let is_news = self.seen & bit == 0 && now < self.at + OVERTAKING;
+        self.seen |= bit;
+        is_news
+    }
+
+    /// Which numbers before a greater one were seen.
+    fn before(self, number: u64) -> u64 {
+        match number - self.last {
+            behind @ 1..=63 => self.seen << behind | 1 << (behind - 1),
+            64 => 1 << 63,
+            _ => 0,
+        }
+    }
 }
 
 /// How an instance uses a leg.
@@ -400,15 +436,19 @@ impl Legs {
         if known.is_some_and(|known| boot < known.boot && now < known.at + LIFE) {
             return Err(HeartbeatRejection::OldBoot);
         }
-        let last = self.sequences.get(&(boot, their_leg)).map(|(last, _)| *last);
+        let last = self.sequences.get(&(boot, their_leg)).map(|numbers| numbers.last);
         if last.is_some_and(|last| sequence <= last) {
-            return Err(HeartbeatRejection::Replayed);
+            let overtaken = self.sequences.get_mut(&(boot, their_leg));
+            let is_news = overtaken.is_some_and(|numbers| numbers.take_overtaken(sequence, now));
+            // What it says of each router is news if it is: each word has its turn. It says nothing about its sender.
+            return if is_news { Ok(None) } else { Err(HeartbeatRejection::Replayed) };
         }
         if !self.make_room(place, (boot, their_leg)) {
             return Err(HeartbeatRejection::TooMany);
         }
-        let _ = self.sequences.insert((boot, their_leg), (sequence, now));
         let missing = last.map_or(0, |last| sequence - last - 1);
+        let seen = self.sequences.get(&(boot, their_leg)).map_or(0, |numbers| numbers.before(sequence));
+        let _ = self.sequences.insert((boot, their_leg), Numbers { last: sequence, seen, at: now });
         let same_life = known.filter(|known| known.boot == boot);
         let was_up = known.is_some_and(|known| known.up);
         let lost = same_life.map_or(0, |known| known.lost).saturating_add(missing);
@@ -434,7 +474,7 @@ impl Legs {
     fn make_room(&mut self, place: (u32, IpAddr), life: (BootId, u32)) -> bool {
         let now = self.now;
         if self.sequences.len() >= MOST && !self.sequences.contains_key(&life) {
-            self.sequences.retain(|_, (_, at)| now < *at + LIFE);
+            self.sequences.retain(|_, numbers| now < numbers.at + LIFE);
         }
         if self.heard.len() >= MOST && !self.heard.contains_key(&place) {
             self.heard.retain(|_, known| now < known.at + LIFE);

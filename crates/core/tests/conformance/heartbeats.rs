@@ -278,6 +278,30 @@ fn a_duplicate_and_a_replay_are_not_believed() {
 }
 
 #[test]
+fn a_heartbeat_that_was_overtaken_is_believed_once_and_not_later() {
+    let mut node = viewing();
+    node.hear_heartbeat(heartbeat().nth(7));
+    node.forget();
+    node.advance(ms(99));
+    for number in [5, 6] {
+        node.hear_heartbeat(heartbeat().nth(number));
+    }
+    assert_eq!(node.disbelieved(), []);
+    // What it says of a router that the later one spoke of is no news: the timer runs on.
+    assert_eq!(node.time_until(Master), DOWN - ms(99));
+    node.hear_heartbeat(heartbeat().nth(5));
+    assert_eq!(node.disbelieved(), [HeartbeatRejection::Replayed]);
+    node.forget();
+    node.hear_heartbeat(heartbeat().nth(9));
+    for late in [5, 6, 7] {
+        node.hear_heartbeat(heartbeat().nth(late));
+    }
+    node.advance(ms(100));
+    node.hear_heartbeat(heartbeat().nth(8));
+    assert_eq!(node.router.report().paths[0].rejected, [(HeartbeatRejection::Replayed, 5)]);
+}
+
+#[test]
 fn a_replay_on_another_link_is_a_replay_too() {
     let mut node = Node::with(plan().instance(alone()).peer_view().path("eth1"));
     node.tick();
