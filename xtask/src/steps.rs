@@ -174,7 +174,7 @@ pub fn closing_line(line: &str) -> Option<Count> {
         return None;
     };
     let number_before = |word: &str| -> u32 {
-        let parts = counts.split([',', ';']).map(str::trim);
+        let parts = counts.split([',', ';', '(', ')']).map(str::trim);
         let numbers = parts.filter_map(|part| {
             let (number, rest) = part.split_once(' ')?;
             if rest.starts_with(word) { number.parse::<u32>().ok() } else { None }
@@ -202,6 +202,8 @@ mod tests {
         assert_eq!(closing_line(nextest), Some(Count { passed: 6, failed: 3, repeated: 0 }));
         let flaky = "     Summary [   2.030s] 9 tests run: 9 passed (1 slow, 2 flaky), 3 skipped";
         assert_eq!(closing_line(flaky), Some(Count { passed: 9, failed: 0, repeated: 2 }));
+        let once = "     Summary [   2.030s] 9 tests run: 9 passed (1 flaky), 3 skipped";
+        assert_eq!(closing_line(once), Some(Count { passed: 9, failed: 0, repeated: 1 }));
         let one = "     Summary [   2.030s] 1 test run: 1 passed, 0 skipped";
         assert_eq!(closing_line(one), Some(Count::ONE));
         let cargo = "test result: FAILED. 5 passed; 1 failed; 0 ignored; 0 measured; 2 filtered out; finished in 0.1s";
