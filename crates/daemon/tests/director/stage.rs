@@ -61,16 +61,21 @@ impl Stage {
         fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    /// nginx on one of the web servers.
+    /// nginx on one of the web servers; it listens.
     pub fn web(&self, which: usize) -> Result<Process> {
         let (name, pid) = (format!("nginx{which}.conf"), self.path(&format!("nginx{which}.pid")));
+        // It writes this file when its sockets are open. A former one's may be there.
+        let _ = std::fs::remove_file(&pid);
         let text = format!(
             "daemon off; master_process off; pid {};\nerror_log stderr;\nevents {{ }}\nhttp {{\n access_log off;\n \
              server {{ listen 80; location / {{ return 200 'well'; }} }}\n}}\n",
             pid.display()
         );
         let config = self.write(&name, &text)?;
-        self.webs[which].spawn(Command::new("nginx").arg("-c").arg(config).arg("-p").arg(self.lab.folder()))
+        let server = self.webs[which]
+            .spawn(Command::new("nginx").arg("-c").arg(config).arg("-p").arg(self.lab.folder()))?;
+        self.until("nginx listens", || std::fs::read(&pid).is_ok_and(|text| !text.is_empty()))?;
+        Ok(server)
     }
 
     /// Starts the daemon with this configuration and waits until it works.
