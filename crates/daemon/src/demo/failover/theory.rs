@@ -43,15 +43,16 @@ pub fn resignation(backup_priority: u8, advert_interval: Duration) -> Bounds {
     }
 }
 
-/// A tracking script notices first: `fall` failures in a row at `interval`, then the master gives up.
+/// A tracking script notices first: `fall` failures in a row at `interval`, then the master gives up, as in
+/// [`resignation`].
 #[must_use]
 pub fn script(fall: u32, interval: Duration, backup_priority: u8, advert_interval: Duration) -> Bounds {
     let skew = skew_time(backup_priority, advert_interval);
     Bounds {
-        least: interval * fall.saturating_sub(1) + skew,
+        least: interval * fall.saturating_sub(1),
         most: interval * fall + skew,
         because: format!(
-            "{fall} failed checks, one each {:.0} s, + skew {:.2} s",
+            "{fall} failed checks, one each {:.0} s, then as with SIGTERM (skew {:.2} s)",
             interval.as_secs_f64(),
             skew.as_secs_f64()
         ),
@@ -96,7 +97,7 @@ mod tests {
     #[test]
     fn a_script_needs_its_failures_before_anybody_gives_up() {
         let bounds = script(2, SECOND, 100, SECOND);
-        assert_eq!(bounds.least, Duration::from_micros(1_609_375));
+        assert_eq!(bounds.least, SECOND);
         assert_eq!(bounds.most, Duration::from_micros(2_609_375));
     }
 }
