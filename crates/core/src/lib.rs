@@ -8,13 +8,14 @@
 //! router), [`track`] (what may lower a priority), [`heartbeat`] (what Mainstay nodes tell each other beside the
 //! adverts), [`lease`] (what the kernel does for a router that has died), [`router`] (all instances of one node, and
 //! its contract), [`ipvs`] (the kernel's load balancer in plain values), [`director`] (virtual servers, and who is fit
-//! to serve them), [`recording`] (what a router was told, to be looked at again).
+//! to serve them), [`bfd`] (whether a path to a neighbour carries packets), [`recording`] (what a router was told, to be looked at again).
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
 pub mod address;
+pub mod bfd;
 pub mod director;
 pub mod heartbeat;
 pub mod ipvs;

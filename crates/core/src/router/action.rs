@@ -221,6 +221,8 @@ pub enum Subject {
     Tracker(String),
     /// A link, by name.
     Link(String),
+    /// A `bfd_instance`.
+    Bfd(String),
 }
 
 /// An ordered stream of actions.

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::agenda::{Agenda, Dated};
+use crate::bfd::BfdRejection;
 use crate::heartbeat::HeartbeatRejection;
 use crate::time::{Duration, Instant};
 use crate::vrrp::packet::Rejection;
@@ -21,6 +22,8 @@ pub enum Noise {
     Rejected(Rejection),
     /// A heartbeat was not believed.
     Heartbeat(HeartbeatRejection),
+    /// A BFD control packet was discarded.
+    ControlPacket(BfdRejection),
     /// A master of lower priority was heard.
     LowerPriority,
     /// The kernel would not send an advert.

@@ -7,6 +7,7 @@ use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::alarm::Alarm;
+use crate::bfd::{self, BfdRejection};
 use crate::heartbeat::HeartbeatRejection;
 use crate::time::Duration;
 use crate::vrrp::packet::Rejection;
@@ -69,6 +70,17 @@ pub enum Reason {
         /// How many since it was last told.
         count: u64,
     },
+    /// BFD control packets were discarded. Told at most once a minute for a (source, rejection).
+    ControlPacketsRejected {
+        /// Who sent them.
+        source: IpAddr,
+        /// Why.
+        rejection: BfdRejection,
+        /// How many since it was last told.
+        count: u64,
+    },
+    /// A BFD session changed its state.
+    SessionChanged(bfd::Change),
     /// Heartbeats of a node arrive on a path.
     PathUp {
         /// The path.
@@ -373,6 +385,10 @@ impl fmt::Display for Reason {
             Self::HeartbeatsRejected { source, rejection, count } => {
                 write!(formatter, "{count} heartbeats of {source} not believed: {rejection}")
             }
+            Self::ControlPacketsRejected { source, rejection, count } => {
+                write!(formatter, "{count} BFD packets of {source} discarded: {rejection}")
+            }
+            Self::SessionChanged(change) => change.fmt(formatter),
             Self::PathUp { path, peer } => write!(formatter, "heartbeats of {peer} arrive on {path}"),
             Self::PathDown { path, peer, left: true } => {
                 write!(formatter, "no more heartbeats of {peer} on {path}: it has ended")

@@ -214,6 +214,7 @@ impl Router {
         let reason = match key.noise {
             Noise::Rejected(rejection) => Reason::PacketsRejected { source, rejection, count },
             Noise::Heartbeat(rejection) => Reason::HeartbeatsRejected { source, rejection, count },
+            Noise::ControlPacket(rejection) => Reason::ControlPacketsRejected { source, rejection, count },
             // Told of with their own words when they happen; the count of later ones is in the counters.
             Noise::LowerPriority | Noise::SendRefused | Noise::Late | Noise::Restored => return,
         };

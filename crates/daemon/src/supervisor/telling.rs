@@ -3,6 +3,7 @@
 //! The beginning of a line about a change of state is keepalived's, because people and programs look for it in logs
 //! (`(VI_1) Entering MASTER STATE`); what follows in parentheses is ours: why.
 
+use mainstay_core::bfd;
 use mainstay_core::router::{Cause, Event, Reason, State, Subject};
 use tracing::Level;
 
@@ -25,8 +26,11 @@ pub fn line(event: &Event) -> (Level, String) {
         (Subject::Link(name), Reason::TrackerChanged { up, .. }) => {
             format!("Netlink reports {name} {}", if *up { "up" } else { "down" })
         }
+        (Subject::Bfd(name), Reason::SessionChanged(change)) => session(name, change),
         (Subject::Node, reason) => reason.to_string(),
-        (Subject::Instance(name) | Subject::Group(name), reason) => format!("({name}) {reason}"),
+        (Subject::Instance(name) | Subject::Group(name) | Subject::Bfd(name), reason) => {
+            format!("({name}) {reason}")
+        }
         (Subject::Tracker(name) | Subject::Link(name), reason) => format!("{name}: {reason}"),
     };
     (level, line)
@@ -39,6 +43,18 @@ fn instance_state(name: &str, to: State, cause: &Cause) -> String {
             format!("({name}) Entering {to} STATE ({cause})")
         }
         (State::Init, _) => format!("({name}) Stopped ({cause})"),
+    }
+}
+
+fn session(name: &str, change: &bfd::Change) -> String {
+    let bfd::Change { to, cause, local, remote, .. } = change;
+    match to {
+        bfd::State::Down => format!(
+            "({name}) Entering Down state (Local diagnostic - {local}, Remote diagnostic - {remote}): {cause}"
+        ),
+        bfd::State::AdminDown | bfd::State::Init | bfd::State::Up => {
+            format!("({name}) Entering {to} state ({cause})")
+        }
     }
 }
 
@@ -55,6 +71,9 @@ fn tracker(name: &str, up: bool, detail: &str) -> String {
         Some(("interface", link)) => {
             format!("Netlink reports {link} {} ({detail})", if up { "up" } else { "down" })
         }
+        Some(("bfd", session)) => {
+            format!("Tracked BFD instance {session} is {}", if up { "UP" } else { "DOWN" })
+        }
         _ => format!("Tracker {name} {verdict} ({detail})"),
     }
 }
@@ -65,6 +84,7 @@ const fn level(reason: &Reason) -> Level {
         Reason::StateChanged { .. }
         | Reason::PriorityChanged { .. }
         | Reason::TrackerChanged { .. }
+        | Reason::SessionChanged(_)
         | Reason::Restored(_)
         | Reason::AlarmOver { .. }
         | Reason::LeaseArmed { .. }
@@ -75,6 +95,7 @@ const fn level(reason: &Reason) -> Level {
         Reason::LowerPriorityAdvert { .. }
         | Reason::PacketsRejected { .. }
         | Reason::HeartbeatsRejected { .. }
+        | Reason::ControlPacketsRejected { .. }
         | Reason::PathDown { left: false, .. }
         | Reason::AlarmBegan { .. }
         | Reason::LoopLate(_)
@@ -146,6 +167,37 @@ mod tests {
             "Quorum lost for tracked process nginx (exited with status 1)"
         );
         assert_eq!(told(Subject::Link("eth0".into()), changed(false)), "Netlink reports eth0 down");
+    }
+
+    #[test]
+    fn a_bfd_session_is_told_as_keepalived_tells_it() {
+        use bfd::{Change, Diagnostic};
+        let session = || Subject::Bfd("gw".into());
+        let up = Change {
+            from: bfd::State::Init,
+            to: bfd::State::Up,
+            cause: bfd::Cause::Neighbour(bfd::State::Up),
+            local: Diagnostic::None,
+            remote: Diagnostic::None,
+        };
+        assert_eq!(
+            told(session(), Reason::SessionChanged(up)),
+            "(gw) Entering Up state (the neighbour is Up)"
+        );
+        let down = Change {
+            from: bfd::State::Up,
+            to: bfd::State::Down,
+            cause: bfd::Cause::Silence { detection: Duration::from_millis(30) },
+            local: Diagnostic::DetectionTimeExpired,
+            remote: Diagnostic::None,
+        };
+        assert_eq!(
+            told(session(), Reason::SessionChanged(down)),
+            "(gw) Entering Down state (Local diagnostic - Control Detection Time Expired, \
+             Remote diagnostic - No Diagnostic): no packet of the neighbour for 30.000 ms"
+        );
+        let reason = Reason::TrackerChanged { up: true, detail: String::new() };
+        assert_eq!(told(Subject::Tracker("bfd gw".into()), reason), "Tracked BFD instance gw is UP");
     }
 
     #[test]
