@@ -1,3 +1,5 @@
+//! Bytes and their packets, and every rule that discards a packet by itself.
+
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
