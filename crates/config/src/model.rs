@@ -37,17 +37,96 @@ pub struct Model {
     pub director: DirectorPlan,
     /// Commands of `MISC_CHECK`s, by the name the plan has for them.
     pub check_commands: BTreeMap<String, Command>,
-    /// Scripts that are told of virtual and real servers; an object without any is absent.
+    /// Who is told of virtual and real servers; an object nobody is told of is absent.
     pub server_notify: BTreeMap<ServerObject, ServerCommands>,
+    /// How mail is sent; `None` when nobody gets any.
+    pub mail: Option<Mail>,
 }
 
-/// `notify_up` and `notify_down` of a real server, `quorum_up` and `quorum_down` of a virtual server.
+/// Who gets mail and which relay takes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mail {
+    /// Name or address of the relay; a name is looked up whenever mail is sent.
+    pub server: String,
+    /// Its port.
+    pub port: u16,
+    /// `@mainstay smtp_security`.
+    pub security: MailSecurity,
+    /// `@mainstay smtp_login`.
+    pub login: Option<MailLogin>,
+    /// Who it is from.
+    pub from: Mailbox,
+    /// Who gets it; never empty.
+    pub to: Vec<Mailbox>,
+    /// What we call ourselves (`smtp_helo_name`).
+    pub helo: String,
+    /// This host, where a user without a domain is.
+    pub host: String,
+    /// How long the relay may take for each answer.
+    pub timeout: Duration,
+    /// Also about FAULT (`no_email_faults` says no).
+    pub faults: bool,
+}
+
+/// One address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mailbox {
+    /// Whose it is, for people.
+    pub name: Option<String>,
+    /// Before the `@`.
+    pub user: String,
+    /// After it; empty is this host.
+    pub domain: String,
+}
+
+/// How the relay is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum MailSecurity {
+    /// In the clear, as keepalived does.
+    #[default]
+    None,
+    /// In the clear until both begin with TLS (RFC 3207); without that nothing is sent.
+    StartTls,
+    /// TLS from the first byte (RFC 8314).
+    Tls,
+}
+
+impl MailSecurity {
+    /// The port when none is given.
+    #[must_use]
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::None => 25,
+            Self::StartTls => 587,
+            Self::Tls => 465,
+        }
+    }
+}
+
+/// Who we are for the relay.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailLogin {
+    /// User name.
+    pub user: String,
+    /// Password; `Debug` does not show it.
+    pub password: String,
+}
+
+impl std::fmt::Debug for MailLogin {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "MailLogin {{ user: {:?}, .. }}", self.user)
+    }
+}
+
+/// `notify_up` and `notify_down` of a real server, `quorum_up` and `quorum_down` of a virtual server, and mail.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ServerCommands {
     /// When it comes up.
     pub up: Option<Command>,
     /// When it goes down.
     pub down: Option<Command>,
+    /// `smtp_alert`.
+    pub smtp_alert: bool,
 }
 
 /// What the processes are told about themselves.

@@ -229,6 +229,8 @@ pub enum Role {
     Router,
     /// Checks, IPVS, windows.
     Director,
+    /// Mail.
+    Mailer,
 }
 
 impl Role {
@@ -238,6 +240,7 @@ impl Role {
         match self {
             Self::Router => "router",
             Self::Director => "director",
+            Self::Mailer => "mailer",
         }
     }
 }

@@ -3,6 +3,8 @@
 //! ```text
 //! supervisor ── ToRouter ──▶ router          supervisor ── ToDirector ──▶ director
 //!            ◀─ FromRouter ─                            ◀─ FromDirector ─
+//!            ── ToMailer ──▶ mailer
+//!            ◀─ FromMailer ─
 //! ```
 //!
 //! Plain values, one frame each, over a Unix stream socket pair. Both ends come from the same binary, so there is no
@@ -17,10 +19,12 @@ pub use codec::{FrameError, FrameReader, FrameWriter, MAX_FRAME, QueueFull};
 
 use std::time::Duration;
 
-use mainstay_config::model::ProcessSettings;
+use mainstay_config::model::{Mail, ProcessSettings};
 use mainstay_core::director::{self, DirectorPlan, Memory, ServerNotification};
 use mainstay_core::router::{Event, Notification, Report, Resume, RouterPlan, ScriptOutcome};
 use serde::{Deserialize, Serialize};
+
+use crate::mailer::Letter;
 
 /// What the supervisor tells the router.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,8 +157,13 @@ pub enum FromDirector {
     Ready,
     /// What a successor would need, whenever it changes.
     Remember(Vec<Memory>),
-    /// Run notify scripts, write to FIFOs.
-    Notify(ServerNotification),
+    /// Run notify scripts, write to FIFOs, send mail.
+    Notify {
+        /// The change.
+        notification: ServerNotification,
+        /// What the log says of it.
+        because: Vec<String>,
+    },
     /// Run the command of a check once; answered by [`ToDirector::ScriptFinished`].
     RunCheck {
         /// Number of the run.
@@ -172,4 +181,18 @@ pub enum FromDirector {
     ReloadApplied,
     /// Everything was handed over; the process ends now. The last frame.
     Finished,
+}
+
+/// What the supervisor tells the mailer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToMailer {
+    /// Deliver this; answered by [`FromMailer::Done`].
+    Deliver(Box<Mail>, Letter),
+}
+
+/// What the mailer tells the supervisor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromMailer {
+    /// The letter was delivered or given up, and the log says which.
+    Done,
 }

@@ -12,6 +12,7 @@ pub mod genhash;
 pub mod host;
 pub mod lab;
 pub mod logging;
+pub mod mailer;
 pub mod pidfile;
 pub mod router;
 pub mod service_manager;
@@ -70,6 +71,7 @@ pub fn child(options: &ChildOptions) -> ExitCode {
         match options.role {
             Role::Router => Ok(router::run(Channel::from_stream(stream)?)),
             Role::Director => director::run(stream).map(|()| ExitCode::SUCCESS),
+            Role::Mailer => mailer::run(stream).map(|()| ExitCode::SUCCESS),
         }
     };
     match run() {

@@ -14,7 +14,7 @@ use super::values::{
     LONGEST_TIMER, address, integer, is_multicast, link_name, number, required, seconds, switch,
     whole_seconds,
 };
-use super::{Lowering, heartbeats, later, lease, notify, scheduling, servers};
+use super::{Lowering, heartbeats, later, lease, mail, notify, scheduling, servers};
 use crate::model::TimedCommand;
 use crate::tree::{Statement, Word};
 
@@ -59,10 +59,8 @@ pub(crate) struct Defaults {
     pub(crate) probe_before_take: bool,
     /// `claim_watch`.
     pub(crate) claim_watch: bool,
-    /// `smtp_alert`.
-    smtp_alert: Option<bool>,
-    /// `smtp_alert_vrrp`.
-    smtp_alert_vrrp: Option<bool>,
+    /// Mail.
+    pub(crate) mail: mail::Said,
     /// `iproute_usr_dir`.
     pub(crate) iproute_distribution: Option<PathBuf>,
     /// `iproute_etc_dir`.
@@ -101,8 +99,7 @@ impl Defaults {
             mismatch_policy: MismatchPolicy::Take,
             probe_before_take: false,
             claim_watch: true,
-            smtp_alert: None,
-            smtp_alert_vrrp: None,
+            mail: mail::Said::default(),
             iproute_distribution: None,
             iproute_administrator: None,
             said_priority_changes: BTreeSet::new(),
@@ -120,11 +117,6 @@ impl Defaults {
             Family::V4 => IpAddr::V4(self.group4),
             Family::V6 => IpAddr::V6(self.group6),
         }
-    }
-
-    /// `smtp_alert` of an instance or group that does not say.
-    pub(crate) fn smtp_alert(&self) -> bool {
-        self.smtp_alert_vrrp.or(self.smtp_alert).unwrap_or(false)
     }
 }
 
@@ -166,6 +158,7 @@ pub(crate) fn lower(lowering: &mut Lowering<'_>, block: &Statement) {
             || announce::global_word(lowering, statement)
             || lowering.defaults.lease.word(&mut lowering.report, statement)
             || heartbeats::global_word(lowering, statement)
+            || lowering.defaults.mail.word(&mut lowering.report, statement)
             || servers::global_word(lowering, statement);
         if !handled {
             later::word(lowering, statement);
@@ -180,6 +173,7 @@ pub(crate) fn finish(lowering: &mut Lowering<'_>) {
     }
     lowering.defaults.announce = lowering.defaults.said.plan();
     lowering.model.process.receive_buffer = lowering.defaults.receive.bytes();
+    mail::finish(lowering);
     let statements = std::mem::take(&mut lowering.defaults.scripts);
     for statement in &statements {
         script(lowering, statement);
@@ -219,16 +213,6 @@ fn node(lowering: &mut Lowering<'_>, statement: &Statement) -> bool {
         }
         "umask" => scheduling::umask(lowering, statement),
         "reload_check_config" => lowering.model.process.reload_check_config = true,
-        "smtp_alert" | "smtp_alert_vrrp" => {
-            let wanted = switch(&mut lowering.report, statement);
-            if wanted == Some(true) {
-                lowering.report.mail_comes_later(statement);
-            }
-            match statement.keyword() {
-                "smtp_alert" => lowering.defaults.smtp_alert = wanted,
-                _ => lowering.defaults.smtp_alert_vrrp = wanted,
-            }
-        }
         "iproute_usr_dir" => lowering.defaults.iproute_distribution = path(lowering, statement),
         "iproute_etc_dir" => lowering.defaults.iproute_administrator = path(lowering, statement),
         "log_unknown_vrids" => settings.log_unknown_vrids = true,

@@ -1,8 +1,8 @@
-//! Words of `global_defs` for parts of Mainstay that come later: mail, IPVS, firewall, SNMP, D-Bus, dumps.
+//! Words of `global_defs` for parts of Mainstay that come later: IPVS, firewall, SNMP, D-Bus, dumps.
 
 use super::Lowering;
 use super::global::complained;
-use super::values::{integer, required, switch};
+use super::values::{integer, required};
 use crate::tree::Statement;
 
 /// Words that are understood, and belong to parts of Mainstay that come later; the value is checked where it is simple.
@@ -10,7 +10,6 @@ pub(crate) fn word(lowering: &mut Lowering<'_>, statement: &Statement) {
     let keyword = statement.keyword();
     let report = &mut lowering.report;
     let range = match keyword {
-        "smtp_connect_timeout" => Some(0..=4294),
         "min_auto_priority_delay" => Some(1..=10_000_000),
         "nftables_priority" | "nftables_ipvs_priority" => Some(i64::from(i32::MIN)..=i64::from(i32::MAX)),
         "nftables_ipvs_start_fwmark" | "random_seed" => Some(0..=i64::from(u32::MAX)),
@@ -25,30 +24,10 @@ pub(crate) fn word(lowering: &mut Lowering<'_>, statement: &Statement) {
     if let Some(range) = range
         && let Some(word) = required(report, statement, "a number")
     {
-        let value = integer(report, word, range);
-        if keyword == "smtp_connect_timeout" && value == Some(0) {
-            report
-                .complain("must-be-positive", word.span, "`smtp_connect_timeout` must be more than 0")
-                .because("1 second is used");
-        }
+        integer(report, word, range);
     }
-    match keyword {
-        "smtp_server" => {
-            required(report, statement, "a host name or an address");
-            if let Some(port) = statement.arguments().get(1) {
-                integer(report, port, 1..=65535);
-            }
-        }
-        "notification_email" if statement.children().is_empty() => {
-            report.complain("empty-block", statement.span(), "`notification_email` names nobody");
-        }
-        "notification_email_from" | "snmp_socket" => {
-            complained(lowering, statement, "its value");
-        }
-        "smtp_alert_checker" | "no_checker_emails" => {
-            switch(report, statement);
-        }
-        _ => {}
+    if keyword == "snmp_socket" {
+        complained(lowering, statement, "its value");
     }
     if let Some(instead) = instead(keyword) {
         lowering
@@ -61,14 +40,6 @@ pub(crate) fn word(lowering: &mut Lowering<'_>, statement: &Statement) {
 /// What happens instead of the words of parts that come later.
 fn instead(keyword: &str) -> Option<&'static str> {
     Some(match keyword {
-        "notification_email"
-        | "notification_email_from"
-        | "smtp_server"
-        | "smtp_helo_name"
-        | "smtp_connect_timeout"
-        | "smtp_alert_checker"
-        | "no_email_faults"
-        | "no_checker_emails" => "no mail is sent",
         "nftables_ipvs" | "nftables_ipvs_priority" | "nftables_ipvs_start_fwmark" => {
             "each address of a virtual_server_group is a service of its own"
         }

@@ -21,6 +21,7 @@ mod instance;
 mod later;
 mod lease;
 mod limits;
+mod mail;
 mod metrics;
 mod names;
 mod notify;

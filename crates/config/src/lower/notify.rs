@@ -39,9 +39,6 @@ impl Notify {
             }
             "smtp_alert" => {
                 self.smtp_alert = switch(&mut lowering.report, statement);
-                if self.smtp_alert == Some(true) {
-                    lowering.report.mail_comes_later(statement);
-                }
                 return true;
             }
             "notify_priority_changes" => {
@@ -67,7 +64,9 @@ impl Notify {
 
     /// The commands, if there are any, with the mail default filled in.
     pub(crate) fn finish(mut self, lowering: &Lowering<'_>) -> Option<NotifyCommands> {
-        self.commands.smtp_alert = self.smtp_alert.unwrap_or_else(|| lowering.defaults.smtp_alert());
+        let mail = &lowering.defaults.mail;
+        let wanted = self.smtp_alert.unwrap_or_else(|| mail.about_vrrp());
+        self.commands.smtp_alert = wanted && mail.is_wanted();
         (self.commands != NotifyCommands::default()).then_some(self.commands)
     }
 }

@@ -70,11 +70,6 @@ impl Report {
         self.say(Severity::Note, Class::Silent, code, span.into(), message.into())
     }
 
-    /// Mail is asked for; it is a warning, because somebody relies on it.
-    pub(super) fn mail_comes_later(&mut self, statement: &crate::tree::Statement) {
-        self.not_yet(statement.span(), statement.keyword(), "no mail is sent: use a notify script");
-    }
-
     /// A keyword that is understood and comes with a later version of Mainstay.
     ///
     /// `instead` is what happens today. keepalived is content, so the exit code is unchanged.

@@ -13,6 +13,7 @@ mod global;
 mod heartbeats;
 mod instance;
 mod lease;
+mod mail;
 mod order;
 mod properties;
 mod routes;

@@ -217,6 +217,7 @@ impl EventLoop {
         let many = actions.len() >= MANY_ORDERS;
         let mut orders = Vec::new();
         let mut memories: Vec<Memory> = Vec::new();
+        let mut because = telling::Because::default();
         for action in actions {
             match action {
                 Action::Probe { checker, probe } => self.asking.ask(checker, probe),
@@ -245,10 +246,13 @@ impl EventLoop {
                 Action::Notify(notification) => {
                     // Whoever is told of it may count on a successor knowing it.
                     self.remember(&mut memories);
-                    self.link.send(&FromDirector::Notify(notification));
+                    self.link.send(&FromDirector::Notify { notification, because: because.take() });
                 }
                 Action::Remember(memory) => memories.push(memory),
-                Action::Tell(event) => telling::log(&event),
+                Action::Tell(event) => {
+                    let line = telling::log(&event);
+                    because.told(&event.subject, line);
+                }
                 Action::Finished => self.finished = true,
             }
         }

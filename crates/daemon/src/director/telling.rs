@@ -1,15 +1,41 @@
 //! Events as log lines.
 
-use mainstay_core::director::{Event, Reason};
+use mainstay_core::director::{Event, Reason, Subject};
 use tracing::Level;
 
-/// Writes an event to the log.
-pub fn log(event: &Event) {
+/// Writes an event to the log, and gives the line.
+pub fn log(event: &Event) -> String {
     let line = format!("{}: {}", event.subject, event.reason);
     match level(&event.reason) {
         Level::ERROR => tracing::error!("{line}"),
         Level::WARN => tracing::warn!("{line}"),
         _ => tracing::info!("{line}"),
+    }
+    line
+}
+
+/// What was told before a change is why it came: what a check said, and what followed from it.
+#[derive(Debug, Default)]
+pub struct Because {
+    check: Option<String>,
+    servers: Vec<String>,
+}
+
+impl Because {
+    /// Something was told.
+    pub fn told(&mut self, subject: &Subject, line: String) {
+        match subject {
+            Subject::Checker(_) => self.check = Some(line),
+            Subject::Server(_) => self.servers.push(line),
+            Subject::Table => {}
+        }
+    }
+
+    /// The reasons of the change that is told of now. What a check said may be the reason of the next one too.
+    pub fn take(&mut self) -> Vec<String> {
+        let last = self.servers.pop();
+        self.servers.clear();
+        self.check.iter().cloned().chain(last).collect()
     }
 }
 

@@ -23,6 +23,7 @@ mod configuration;
 mod dump;
 mod fifos;
 mod notify;
+mod post;
 mod reload;
 mod runs;
 mod scripts;
@@ -57,6 +58,7 @@ use child::Child;
 use configuration::Errors;
 use dump::Wanted;
 use fifos::{About, OpenFifos};
+use post::Post;
 use reload::Reload;
 use scripts::{ScriptResult, Scripts};
 use stop::{LeftBehind, Phase};
@@ -95,6 +97,7 @@ struct Supervisor {
     followed_master: Option<bool>,
     scripts: Scripts,
     fifos: OpenFifos,
+    post: Post,
     files: TrackedFiles,
     processes: TrackedProcesses,
     service_manager: ServiceManager,
@@ -128,7 +131,8 @@ impl Supervisor {
     fn wait(&self) {
         let readable = PollFlags::POLLIN;
         let mut fds = vec![PollFd::new(std::os::fd::AsFd::as_fd(&self.signals), readable)];
-        for (fd, writes) in self.router.poll().into_iter().chain(self.director.poll()) {
+        for (fd, writes) in [self.router.poll(), self.director.poll(), self.post.poll()].into_iter().flatten()
+        {
             fds.push(PollFd::new(fd, if writes { readable | PollFlags::POLLOUT } else { readable }));
         }
         let watches = self.files.poll().into_iter().chain(self.processes.poll());
@@ -143,6 +147,7 @@ impl Supervisor {
             self.router.next_deadline(),
             self.director.next_deadline(),
             self.scripts.next_deadline(),
+            self.post.next_deadline(),
             self.files.next_deadline(),
             self.processes.next_deadline(),
             self.service_manager.next_deadline(),
@@ -176,6 +181,7 @@ impl Supervisor {
         for frame in self.director.exchange(now) {
             self.director_said(frame, now);
         }
+        self.post.exchange(now);
     }
 
     fn router_said(&mut self, frame: FromRouter, now: Instant) {
@@ -203,6 +209,7 @@ impl Supervisor {
                 }
             }
             FromRouter::Event(event) => {
+                self.post.note_cause(&event);
                 let (level, line) = telling::line(&event);
                 log(level, &line);
             }
@@ -236,7 +243,9 @@ impl Supervisor {
 
     fn notify(&mut self, notification: Notification, now: Instant) {
         self.fifos.write(About::Vrrp, &notify::fifo_line(&notification));
-        let jobs = notify::jobs(self.model_of(&notification.object), &notification);
+        let model = self.reload.model_of(&self.model, &notification.object);
+        self.post.router_changed(model, &notification);
+        let jobs = notify::jobs(model, &notification);
         self.scripts.notify(notification.into(), jobs, now);
     }
 
@@ -285,6 +294,8 @@ impl Supervisor {
                 self.director_said(frame, now);
             }
             self.director_died(&outcome, now);
+        } else if self.post.is(pid) {
+            self.post.mailer_ended(&outcome, now);
         } else {
             let result = self.scripts.ended(pid, outcome, now);
             self.script_ended(result);
@@ -298,6 +309,8 @@ impl Supervisor {
         }
         self.router.tick(now);
         self.director.tick(now);
+        self.post.tick(now);
+        self.post.go_on(self.reload.newest(&self.model), now);
         self.service_manager.tick(now);
         self.reload_tick(now);
         for change in self.files.changes(now) {

@@ -58,6 +58,17 @@ impl Reload {
     pub fn newest<'a>(&'a self, in_force: &'a Model) -> &'a Model {
         self.pending.as_ref().map_or(in_force, |pending| &pending.model)
     }
+
+    /// The configuration to look up who is told of an object: during a reload the new one, and the one in force for what
+    /// the new one does not have any more.
+    pub fn model_of<'a>(&'a self, in_force: &'a Model, object: &NotifyObject) -> &'a Model {
+        let newest = self.newest(in_force);
+        let known = match object {
+            NotifyObject::Instance(name) => newest.router.instances.iter().any(|plan| plan.name == *name),
+            NotifyObject::Group(name) => newest.router.sync_groups.iter().any(|plan| plan.name == *name),
+        };
+        if known { newest } else { in_force }
+    }
 }
 
 impl Supervisor {
@@ -167,17 +178,6 @@ impl Supervisor {
     /// The configuration that is in force, or is about to be.
     pub(super) fn newest_model(&self) -> &Model {
         self.reload.newest(&self.model)
-    }
-
-    /// The configuration to look up the scripts of an object in: during a reload the new one, and the old one for
-    /// what the new one does not have any more.
-    pub(super) fn model_of(&self, object: &NotifyObject) -> &Model {
-        let newest = self.newest_model();
-        let known = match object {
-            NotifyObject::Instance(name) => newest.router.instances.iter().any(|plan| plan.name == *name),
-            NotifyObject::Group(name) => newest.router.sync_groups.iter().any(|plan| plan.name == *name),
-        };
-        if known { newest } else { &self.model }
     }
 }
 

@@ -21,7 +21,9 @@ impl Supervisor {
                 self.tell_readiness();
             }
             FromDirector::Remember(memories) => self.remember(memories),
-            FromDirector::Notify(notification) => self.notify_of_server(notification, now),
+            FromDirector::Notify { notification, because } => {
+                self.notify_of_server(notification, &because, now);
+            }
             FromDirector::RunCheck { run, command, timeout } => {
                 if self.phase.is_running() {
                     let model = self.reload.newest(&self.model);
@@ -47,12 +49,17 @@ impl Supervisor {
         }
     }
 
-    fn notify_of_server(&mut self, notification: ServerNotification, now: Instant) {
+    fn notify_of_server(&mut self, notification: ServerNotification, because: &[String], now: Instant) {
         self.fifos.write(About::Servers, &format!("{notification}\n"));
         // During a reload the new configuration counts, and the old one for what the new one does not have.
-        let newest = self.newest_model();
+        let newest = self.reload.newest(&self.model);
         let known = newest.server_notify.contains_key(&notification.object);
-        let jobs = notify::server_jobs(if known { newest } else { &self.model }, &notification);
+        let model = if known { newest } else { &self.model };
+        // What is told without a reason is how everything begins or ends.
+        if self.phase.is_running() && !because.is_empty() {
+            self.post.server_changed(model, &notification, because);
+        }
+        let jobs = notify::server_jobs(model, &notification);
         self.scripts.notify(Change::Server(notification), jobs, now);
     }
 

@@ -9,6 +9,7 @@ use mainstay_system::memory::release_free;
 
 use super::child::Child;
 use super::configuration::{self, Accepted, Purpose};
+use super::post::Post;
 use super::reload::Reload;
 use super::scripts::Scripts;
 use super::stop::{LeftBehind, Phase};
@@ -81,6 +82,7 @@ fn start(options: DaemonOptions) -> Result<Supervisor, Failed> {
         options.log.clone(),
         director_file,
     );
+    let post = Post::new(options.log.clone());
     let mut supervisor = Supervisor {
         options,
         model,
@@ -99,6 +101,7 @@ fn start(options: DaemonOptions) -> Result<Supervisor, Failed> {
         followed_master: None,
         scripts: Scripts::default(),
         fifos: Default::default(),
+        post,
         files: Default::default(),
         processes: Default::default(),
         service_manager: ServiceManager::from_environment(now),

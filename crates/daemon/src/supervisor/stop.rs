@@ -154,10 +154,14 @@ impl Supervisor {
                 }
                 self.phase = Phase::Notifying { until: now + LAST_SCRIPTS };
                 self.scripts.hurry(now + IN_THE_WAY);
+                self.post.hurry(now);
                 return self.advance_phase(now);
             }
-            Phase::Notifying { until } if self.scripts.notified_everybody() || now >= until => {
+            Phase::Notifying { until }
+                if (self.scripts.notified_everybody() && self.post.is_done(now)) || now >= until =>
+            {
                 self.scripts.end_all(now);
+                self.post.end(now);
                 self.phase = Phase::Ending { until: now + LADDER };
                 if let Some(script) = &self.model.shutdown_script {
                     self.scripts.start_once(script, now);

@@ -34,6 +34,7 @@ pub(super) struct Lowered<'s> {
     pub(super) port: Option<&'s Word>,
     pub(super) notify_up: Option<&'s Statement>,
     pub(super) notify_down: Option<&'s Statement>,
+    pub(super) smtp_alert: Option<bool>,
 }
 
 /// Address and port, as real and sorry servers are written; the port may be left out.
@@ -73,7 +74,7 @@ pub(super) fn lower<'s>(
     };
     let mut timing = Timing::default();
     let mut host = above.host;
-    let (mut notify_up, mut notify_down) = (None, None);
+    let (mut notify_up, mut notify_down, mut smtp_alert) = (None, None, None);
     for statement in block.children() {
         if timing.word(&mut lowering.report, statement) {
             continue;
@@ -105,12 +106,7 @@ pub(super) fn lower<'s>(
             }
             "notify_up" => notify_up = Some(statement),
             "notify_down" => notify_down = Some(statement),
-            "smtp_alert" => {
-                let wanted = switch(&mut lowering.report, statement);
-                if wanted == Some(true) {
-                    lowering.report.mail_comes_later(statement);
-                }
-            }
+            "smtp_alert" => smtp_alert = switch(&mut lowering.report, statement).or(smtp_alert),
             "virtualhost" => host = first.map(|word| word.text.as_str()),
             "snmp_name" => plan.label = first.map(|word| word.text.clone()),
             _ => {}
@@ -132,5 +128,5 @@ pub(super) fn lower<'s>(
         checker::lower(lowering, statement, around, &mut plan.checkers);
     }
     let address = block.arguments().first()?;
-    Some(Lowered { plan, address, port: block.arguments().get(1), notify_up, notify_down })
+    Some(Lowered { plan, address, port: block.arguments().get(1), notify_up, notify_down, smtp_alert })
 }

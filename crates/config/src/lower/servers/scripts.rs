@@ -11,7 +11,7 @@ use super::super::commands::{self, Purpose};
 use super::super::values::{LONGEST_TIMER, required, seconds};
 use super::checker::{Around, finish, left_out};
 use super::timing::{Customs, Timing};
-use crate::model::Command;
+use crate::model::{Command, ServerCommands};
 use crate::tree::Statement;
 
 /// Customs of `MISC_CHECK`.
@@ -70,16 +70,24 @@ fn key(lowering: &mut Lowering<'_>, command: Command) -> Arc<str> {
     key
 }
 
-/// Keeps the scripts of an object: `notify_up` and `notify_down`, `quorum_up` and `quorum_down`.
+/// Keeps who is told of an object: `notify_up` and `notify_down`, `quorum_up` and `quorum_down`, and mail.
 pub(super) fn notify(
     lowering: &mut Lowering<'_>,
     object: ServerObject,
     up: Option<&Statement>,
     down: Option<&Statement>,
+    smtp_alert: Option<bool>,
 ) {
     let mut command = |statement| commands::command(lowering, statement, Purpose::CheckNotification);
     let (up, down) = (up.and_then(&mut command), down.and_then(&mut command));
-    if up.is_some() || down.is_some() {
-        lowering.model.server_notify.insert(object, crate::model::ServerCommands { up, down });
+    let mail = &lowering.defaults.mail;
+    let smtp_alert = mail.is_wanted()
+        && smtp_alert.unwrap_or_else(|| match &object {
+            ServerObject::VirtualServer(_) => mail.about_virtual_servers(),
+            ServerObject::RealServer { .. } => mail.about_real_servers(),
+        });
+    let told = ServerCommands { up, down, smtp_alert };
+    if told != ServerCommands::default() {
+        lowering.model.server_notify.insert(object, told);
     }
 }

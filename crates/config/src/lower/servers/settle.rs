@@ -124,7 +124,7 @@ pub(super) fn real_servers(
             continue;
         }
         let object = ServerObject::RealServer { real: real.plan.key, protocol, of: above.key.clone() };
-        scripts::notify(lowering, object, real.notify_up, real.notify_down);
+        scripts::notify(lowering, object, real.notify_up, real.notify_down, real.smtp_alert);
         kept.push(real.plan);
     }
     kept

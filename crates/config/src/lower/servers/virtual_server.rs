@@ -50,6 +50,7 @@ pub(super) struct Said<'s> {
     pub(super) sorry_forwarding: Option<Forwarding>,
     pub(super) quorum_up: Option<&'s Statement>,
     pub(super) quorum_down: Option<&'s Statement>,
+    pub(super) smtp_alert: Option<bool>,
     pub(super) panic_threshold: Option<u8>,
     pub(super) drain: Option<Duration>,
 }
@@ -105,7 +106,7 @@ pub(super) fn lower(
     let suspend_without = settle::suspend(lowering, &said, &key);
     let sorry_server = sorry_server(lowering, &said, &above);
     let object = mainstay_core::director::ServerObject::VirtualServer(key.clone());
-    super::scripts::notify(lowering, object, said.quorum_up, said.quorum_down);
+    super::scripts::notify(lowering, object, said.quorum_up, said.quorum_down, said.smtp_alert);
     let mut plan = VirtualServerPlan {
         key,
         services,
@@ -295,11 +296,7 @@ impl<'s> Said<'s> {
             }
             "inhibit_on_failure" => self.inhibit_on_failure = true,
             "ha_suspend" => self.ha_suspend = Some(statement.span()),
-            "smtp_alert" => {
-                if switch(report, statement) == Some(true) {
-                    report.mail_comes_later(statement);
-                }
-            }
+            "smtp_alert" => self.smtp_alert = switch(report, statement).or(self.smtp_alert),
             "virtualhost" => self.host = first.map(|word| word.text.as_str()),
             "snmp_name" => self.label = first.map(|word| word.text.clone()),
             "omega" => self.omega = true,
