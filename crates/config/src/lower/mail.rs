@@ -147,6 +147,12 @@ pub(crate) fn finish(lowering: &mut Lowering<'_>) {
         return;
     };
     let security = said.security.unwrap_or_default();
+    if said.login.is_some() && security == MailSecurity::None {
+        lowering
+            .report
+            .warn("login-in-the-clear", None, "`smtp_login` without `smtp_security`")
+            .because("the password is readable on the way to the relay: say starttls or tls");
+    }
     lowering.model.mail = Some(Mail {
         server,
         port: port.unwrap_or(security.port()),

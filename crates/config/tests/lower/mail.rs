@@ -99,10 +99,12 @@ fn security_gives_the_port_unless_one_is_said() {
 
 #[test]
 fn a_password_is_not_printed() {
-    let found = mail(&format!("{RELAY}\n@mainstay smtp_login lb1 geheim"));
+    let found = mail(&format!("{RELAY}\n@mainstay smtp_security starttls\n@mainstay smtp_login lb1 geheim"));
     let login = found.login.as_ref().expect("a login");
     assert_eq!((login.user.as_str(), login.password.as_str()), ("lb1", "geheim"));
     assert!(!format!("{found:?}").contains("geheim"));
+    global(&format!("{RELAY}\nsmtp_login lb1 geheim")).says(["login-in-the-clear"]);
+    global(&format!("{RELAY}\nsmtp_login lb1")).says(["missing-argument"]);
     global(&format!("{RELAY}\nsmtp_login lb1"));
 }
 

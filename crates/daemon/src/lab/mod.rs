@@ -32,6 +32,7 @@ pub mod namespace;
 pub mod node;
 pub mod probe;
 pub mod process;
+pub mod relay;
 pub mod user;
 pub mod wait;
 pub mod watch;
@@ -43,6 +44,7 @@ pub use namespace::Namespace;
 pub use node::Node;
 pub use probe::{Answer, Echo, Prober};
 pub use process::Process;
+pub use relay::Relay;
 pub use wait::{holds_for, wait_until};
 pub use watch::{AddressChange, AddressWatch};
 

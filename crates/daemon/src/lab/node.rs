@@ -13,6 +13,7 @@ use super::inject::Injector;
 use super::namespace::Namespace;
 use super::probe::{Echo, Prober};
 use super::process::Process;
+use super::relay::Relay;
 use super::watch::AddressWatch;
 
 /// The table of what does not get through, in the namespace of the bridges.
@@ -220,6 +221,14 @@ impl Node {
     /// Fails if the port is taken.
     pub fn echo(&self) -> Result<Echo> {
         Echo::start(&self.namespace, &self.name)
+    }
+
+    /// Takes mail on a port of every address of this node.
+    ///
+    /// # Errors
+    /// Fails if the port is taken.
+    pub fn relay(&self, port: u16) -> Result<Relay> {
+        Relay::start(&self.namespace, port)
     }
 
     /// Asks an address from here, again and again.

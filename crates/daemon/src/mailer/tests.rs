@@ -1,3 +1,5 @@
+//! Letters against a small relay.
+
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::thread::{self, JoinHandle};

@@ -6,7 +6,7 @@
 //! DIFFERS: keepalived writes about every change of every check of a real server, also when the server stays as it is, and
 //! loses a letter that the relay does not take at once.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -39,8 +39,6 @@ pub struct Post {
     dropped: u64,
     /// Why each object is in the state it is in.
     causes: BTreeMap<NotifyObject, String>,
-    /// Whose first state is known: only a change is worth a letter.
-    known: BTreeSet<NotifyObject>,
     /// The end does not wait longer.
     give_up: Option<Instant>,
 }
@@ -55,7 +53,6 @@ impl Post {
             in_hand: false,
             dropped: 0,
             causes: BTreeMap::new(),
-            known: BTreeSet::new(),
             give_up: None,
         }
     }
@@ -73,9 +70,8 @@ impl Post {
 
     /// An instance or a group changed; true if that makes a letter.
     pub fn router_changed(&mut self, model: &Model, notification: &Notification) -> bool {
-        let is_first = self.known.insert(notification.object.clone());
         let cause = self.causes.get(&notification.object);
-        let letter = about_router(model, notification, is_first, cause.map(String::as_str));
+        let letter = about_router(model, notification, cause.map(String::as_str));
         self.push(letter)
     }
 
@@ -203,22 +199,15 @@ impl Post {
 }
 
 /// The letter about a change of an instance or a group, if anybody wants one.
-fn about_router(
-    model: &Model,
-    notification: &Notification,
-    is_first: bool,
-    cause: Option<&str>,
-) -> Option<Letter> {
+fn about_router(model: &Model, notification: &Notification, cause: Option<&str>) -> Option<Letter> {
     let mail = model.mail.as_ref()?;
     let (commands, what, name) = match &notification.object {
         NotifyObject::Instance(name) => (model.instance_notify.get(name), "VRRP Instance", name),
         NotifyObject::Group(name) => (model.group_notify.get(name), "VRRP Group", name),
     };
     let is_wanted = match notification.state {
-        NotifyState::Master => true,
-        // How everything begins is no change.
-        NotifyState::Backup => !is_first,
-        NotifyState::Fault => !is_first && mail.faults,
+        NotifyState::Master | NotifyState::Backup => true,
+        NotifyState::Fault => mail.faults,
         NotifyState::Stop
         | NotifyState::Deleted
         | NotifyState::MasterRxLowerPriority
@@ -316,11 +305,10 @@ mod tests {
     }
 
     #[test]
-    fn how_it_all_begins_is_no_news_unless_it_is_master() {
+    fn states_make_letters_where_they_are_wanted_and_the_end_makes_none() {
         let (model, mut post) = (model(), post());
-        assert!(!post.router_changed(&model, &changed("VI_1", NotifyState::Backup)));
-        assert!(post.router_changed(&model, &changed("VI_1", NotifyState::Fault)));
         assert!(post.router_changed(&model, &changed("VI_1", NotifyState::Backup)));
+        assert!(post.router_changed(&model, &changed("VI_1", NotifyState::Fault)));
         assert!(!post.router_changed(&model, &changed("VI_1", NotifyState::Stop)));
         assert!(!post.router_changed(&model, &changed("other", NotifyState::Master)), "smtp_alert is off");
     }
@@ -329,7 +317,6 @@ mod tests {
     fn faults_can_be_left_out() {
         let (mut model, mut post) = (model(), post());
         model.mail.as_mut().expect("mail").faults = false;
-        post.router_changed(&model, &changed("VI_1", NotifyState::Backup));
         assert!(!post.router_changed(&model, &changed("VI_1", NotifyState::Fault)));
         assert!(post.router_changed(&model, &changed("VI_1", NotifyState::Backup)));
     }

@@ -97,3 +97,29 @@ fn checks_pause_while_the_virtual_address_is_elsewhere() -> Result<()> {
     holds_for("it is not asked", Duration::from_secs(2), || !stage.fifo().contains("UP"))?;
     Ok(())
 }
+
+#[test]
+fn a_real_server_that_leaves_is_written_about_with_the_reason() -> Result<()> {
+    let stage = Stage::new("director-mail")?;
+    let (_one, mut two) = (stage.web(0)?, stage.web(1)?);
+    let relay = stage.balancer.relay(2525)?;
+    let mail = "global_defs {\n router_id LB1\n smtp_server 127.0.0.1 2525\n notification_email {\n  a@example.com\n }\n}\n";
+    let daemon =
+        stage.start(&format!("{mail}{}", stage.configuration("quorum 2\nsmtp_alert", "smtp_alert off")))?;
+    two.kill9();
+    stage.until("two letters came", || relay.letters().len() == 2)?;
+    let server = "Realserver [192.0.2.12]:tcp:80 of virtual server [192.0.2.100]:tcp:80";
+    let subjects =
+        [format!("[LB1] {server} - DOWN"), "[LB1] Virtualserver [192.0.2.100]:tcp:80 - DOWN".into()];
+    ensure!(relay.subjects() == subjects, "{:#?}", relay.subjects());
+    let text = relay.letters().iter().map(|letter| letter.lines.join("\n")).collect::<String>();
+    ensure!(text.contains("connection refused"), "{text}");
+    // A relay that is busy gets the letter later: nothing is lost.
+    relay.be_busy(true);
+    let _two = stage.web(1)?;
+    stage.logged(&daemon, "again in 5 s")?;
+    relay.be_busy(false);
+    stage.until("both letters came", || relay.letters().len() == 4)?;
+    ensure!(relay.subjects().contains(&format!("[LB1] {server} - UP")), "{:#?}", relay.subjects());
+    Ok(())
+}

@@ -14,6 +14,8 @@ mod tracking;
 
 mod notify;
 
+mod mail;
+
 mod reload;
 
 mod crash;
