@@ -63,7 +63,7 @@ impl Post {
         let object = match &event.subject {
             Subject::Instance(name) => NotifyObject::Instance(name.clone()),
             Subject::Group(name) => NotifyObject::Group(name.clone()),
-            Subject::Node | Subject::Tracker(_) | Subject::Link(_) => return,
+            Subject::Node | Subject::Tracker(_) | Subject::Link(_) | Subject::Bfd(_) => return,
         };
         self.causes.insert(object, cause.to_string());
     }
