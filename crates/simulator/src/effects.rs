@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use mainstay_core::router::{Action, Actions, Advert, State};
+use mainstay_core::router::{Action, Actions, Advert, Event as Told, Reason, State, Subject};
 use mainstay_core::time::Instant;
 
 use crate::daemon::name;
@@ -67,7 +67,8 @@ impl World {
                     let after = self.random.milliseconds(2, 80);
                     self.later(after, Event::Tell(id, life, Fact::Script(good)));
                 }
-                Action::Tell(_) | Action::Notify(_) => {}
+                Action::Tell(told) => self.check_letting_go(id, &told),
+                Action::Notify(_) => {}
                 Action::AddAddress(_)
                 | Action::RemoveAddress(_)
                 | Action::AddRoute(_)
@@ -103,6 +104,43 @@ impl World {
         }
     }
 
+    /// A router does not preempt before the kernel has taken off what it held: as long as such an order waits, no deadline
+    /// of its own is asked for; without one it has no such excuse.
+    fn check_letting_go(&mut self, id: NodeId, told: &Told) {
+        let (Subject::Instance(router), Reason::LettingGo) = (&told.subject, &told.reason) else { return };
+        let node = &self.nodes[id];
+        let removes = |order: &Action| matches!(order, Action::RemoveAddress(_));
+        let released = |fact: &Fact| matches!(fact, Fact::Released(_));
+        if !(node.effects.iter().any(removes) || node.inbox.iter().any(released)) {
+            let what = format!("{} waits for the kernel, which has done all it was told", name(id));
+            self.judge.violate(self.now, "pace", what);
+        }
+        if let Some(router) = node.plan.instances.iter().position(|plan| plan.name == *router) {
+            self.judge.pace.waits_for_kernel(id, router);
+        }
+    }
+
+    /// An advert has opened a gate: behind it there is nothing that waits to be removed since an earlier mastership,
+    /// where another master of whom this one knows answers for it.
+    fn check_left_behind(&mut self, id: NodeId, advert: &Advert) {
+        let node = &self.nodes[id];
+        let Some(router) = node.router_of(advert) else { return };
+        let removed = |address: IpAddr| {
+            let removes =
+                |order: &Action| matches!(order, Action::RemoveAddress(old) if old.address == address);
+            node.effects.iter().any(removes)
+        };
+        let addresses = node.plan.instances[router].addresses.iter().map(|own| own.address);
+        let left_behind = |address: &IpAddr| node.holds(self.now, *address) && removed(*address);
+        if !self.judge.pace.has_advertised(id, router)
+            && let Some(address) = addresses.into_iter().find(left_behind)
+            && let Some(other) = self.judge.preempts(self.now, id, address)
+        {
+            let what = format!("{} preempts {}, and still has {address} of before", name(id), name(other));
+            self.judge.violate(self.now, "S2", what);
+        }
+    }
+
     /// The effects thread takes up its next order.
     pub(crate) fn go_on_with_effects(&mut self, id: NodeId) {
         let node = &mut self.nodes[id];
@@ -132,8 +170,11 @@ impl World {
                 Ok(false) => {}
                 Err(_) => self.tell(id, Fact::Refused(address)),
             },
-            Action::RemoveAddress(address) if self.nodes[id].kernel.remove(address.address) => {
-                self.netlink(id, Fact::Removed(address.address));
+            Action::RemoveAddress(address) => {
+                if self.nodes[id].kernel.remove(address.address) {
+                    self.netlink(id, Fact::Removed(address.address));
+                }
+                self.tell(id, Fact::Released(address));
             }
             Action::Announce { mac, address, .. } => {
                 self.check_announcement(id, address);
@@ -237,6 +278,7 @@ impl World {
             && !node.kernel.gates.is_empty()
         {
             if node.kernel.gates.advert_leaves(local, advert.destination, vrid, priority) {
+                self.check_left_behind(id, &advert);
                 self.note_holders(id);
             } else {
                 self.await_gate(id);

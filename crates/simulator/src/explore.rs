@@ -224,6 +224,7 @@ impl World {
             }
             node.inbox.extend(after);
             node.read(scenario, self.now, &mut actions);
+            node.obey(self.now, &actions);
             sent.extend(actions.into_iter().filter_map(|action| match action {
                 Action::SendAdvert(advert) => Some((id, advert.payload)),
                 _ => None,
@@ -307,6 +308,24 @@ impl Node {
             };
             self.router.step(now, Input::PacketReceived(packet), actions);
         }
+    }
+
+    /// The kernel does at once what it is ordered, and says so; nothing more comes of that.
+    fn obey(&mut self, now: Instant, actions: &[Action]) {
+        let mut more = Vec::new();
+        for action in actions {
+            match action {
+                Action::AddAddress(new) => {
+                    self.router.step(now, Input::AddressAdded(INDEX, new.address), &mut more);
+                }
+                Action::RemoveAddress(old) => {
+                    self.router.step(now, Input::AddressRemoved(INDEX, old.address), &mut more);
+                    self.router.step(now, Input::AddressReleased(Arc::clone(old)), &mut more);
+                }
+                _ => {}
+            }
+        }
+        debug_assert!(more.is_empty(), "{more:?}");
     }
 }
 

@@ -464,6 +464,21 @@ impl Judge {
         unheard.map(|other| now + self.leases[other].max(self.leases[node])).max()
     }
 
+    /// Another holder with a lease that this node has heard so lately that it does not take it for silent.
+    #[must_use]
+    pub fn preempts(&self, now: Moment, node: NodeId, address: IpAddr) -> Option<NodeId> {
+        let watched = self.addresses.iter().find(|watched| watched.address == address)?;
+        let is_known = |other: &NodeId| {
+            let heard = self.heard[self.place_of(node, *other, watched.router)];
+            heard.is_some_and(|heard| {
+                heard > self.came[node].max(self.wakes[node])
+                    && now.since(heard) <= self.leases[node].min(self.leases[*other])
+            })
+        };
+        let others = (0..self.leases.len()).filter(|other| watched.leased & !(1 << node) & 1 << other != 0);
+        others.into_iter().find(is_known)
+    }
+
     /// Whether a node may take over before it has heard of another one.
     fn came_anew(&self, node: NodeId, other: NodeId, router: usize) -> bool {
         let heard = self.heard[self.place_of(node, other, router)];

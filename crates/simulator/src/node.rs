@@ -121,6 +121,8 @@ pub enum Fact {
     List,
     /// The kernel refused an address.
     Refused(Arc<InterfaceAddress>),
+    /// An order to remove an address was carried out.
+    Released(Arc<InterfaceAddress>),
     /// The kernel refused to send an advert, or it came too late to be sent.
     AdvertRefused(Arc<str>),
     /// The kernel refused to make the gates.
@@ -325,6 +327,7 @@ impl Node {
                 Input::KernelListed { links, addresses }
             }
             Fact::Refused(address) => Input::AddressRefused { address: Arc::clone(address), errno: 1 },
+            Fact::Released(address) => Input::AddressReleased(Arc::clone(address)),
             Fact::AdvertRefused(instance) => {
                 Input::AdvertRefused { instance: Arc::clone(instance), errno: 105 }
             }

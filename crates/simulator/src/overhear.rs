@@ -205,7 +205,7 @@ impl Node {
             Fact::Heartbeat(beat) => (2, place(if beat.link == INDEX { 1 } else { 2 })),
             Fact::Claim(..) => (3, 0),
             Fact::Script(_) | Fact::Reload(_) | Fact::Shutdown => (4, 0),
-            Fact::List | Fact::Refused(_) | Fact::GatesRefused => (5, 0),
+            Fact::List | Fact::Refused(_) | Fact::Released(_) | Fact::GatesRefused => (5, 0),
         });
     }
 

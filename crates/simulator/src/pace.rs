@@ -204,6 +204,11 @@ impl Pace {
         };
     }
 
+    /// A backup whose time has come waits for its kernel: for how long is not known here.
+    pub fn waits_for_kernel(&mut self, node: NodeId, router: usize) {
+        self.known(node, router).wait = None;
+    }
+
     /// When a backup is to take over, if that is known.
     #[must_use]
     pub fn takes_over_at(

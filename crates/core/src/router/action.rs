@@ -24,7 +24,8 @@ pub enum Action {
     SendHeartbeat(Datagram),
     /// Add an address; one that exists already is adopted.
     AddAddress(Arc<InterfaceAddress>),
-    /// Remove an address; one that is gone already is no error.
+    /// Remove an address; one that is gone already is no error. When that is done it comes back as
+    /// [`Input::AddressReleased`](super::Input::AddressReleased).
     RemoveAddress(Arc<InterfaceAddress>),
     /// Add a route.
     AddRoute(Arc<Route>),

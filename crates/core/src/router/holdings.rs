@@ -1,4 +1,5 @@
-//! What must be in the kernel: addresses, routes and rules that masters and static entries hold.
+//! What must be in the kernel: addresses, routes and rules that masters and static entries hold; and what may still be
+//! there although it must not.
 //!
 //! An address may be held more than once (two masters, or one before and one after a reload). It is added with the
 //! first hold and removed with the last, so an address that moves between instances never leaves the link.
@@ -43,6 +44,8 @@ pub struct Holdings {
     rules: BTreeMap<Arc<Rule>, u32>,
     /// Removals we ordered whose echo has not come yet.
     expected: BTreeMap<(LinkIndex, IpAddr), u32>,
+    /// Removals we ordered that have not been carried out yet, by address: the kernel may still answer for it.
+    leaving: BTreeMap<IpAddr, u32>,
 }
 
 #[derive(Debug, Clone)]
@@ -76,9 +79,11 @@ impl Holdings {
         }
         if old.prefix_length == address.prefix_length {
             // The kernel would take the new one for the old one.
-            actions.extend([Action::RemoveAddress(old), Action::AddAddress(Arc::clone(address))]);
+            self.remove_address(old, actions);
+            actions.push(Action::AddAddress(Arc::clone(address)));
         } else {
-            actions.extend([Action::AddAddress(Arc::clone(address)), Action::RemoveAddress(old)]);
+            actions.push(Action::AddAddress(Arc::clone(address)));
+            self.remove_address(old, actions);
         }
     }
 
@@ -97,8 +102,28 @@ impl Holdings {
             if let Some(link) = link {
                 *self.expected.entry((link, address.address)).or_default() += 1;
             }
-            actions.push(Action::RemoveAddress(held));
+            self.remove_address(held, actions);
         }
+    }
+
+    /// Orders an address to be removed. The only place where that is done: so nobody can forget that it takes its time.
+    pub fn remove_address(&mut self, address: Arc<InterfaceAddress>, actions: &mut Actions) {
+        *self.leaving.entry(address.address).or_default() += 1;
+        actions.push(Action::RemoveAddress(address));
+    }
+
+    /// An order to remove this address was carried out.
+    pub fn released(&mut self, address: IpAddr) {
+        let Some(outstanding) = self.leaving.get_mut(&address) else { return };
+        *outstanding -= 1;
+        if *outstanding == 0 {
+            let _ = self.leaving.remove(&address);
+        }
+    }
+
+    /// Whether the kernel may still have this address although it was ordered to be removed.
+    pub fn is_leaving(&self, address: IpAddr) -> bool {
+        self.leaving.contains_key(&address)
     }
 
     /// The held address with this link name and address, if there is one.

@@ -52,6 +52,10 @@ pub enum Input<'a> {
         /// Errno.
         errno: i32,
     },
+    /// An order to remove an address was carried out, and with it everything ordered before it. Every
+    /// [`Action::RemoveAddress`](super::Action::RemoveAddress) comes back like this, also one that found nothing or that the
+    /// kernel refused: unlike the kernel's own event it cannot be lost.
+    AddressReleased(Arc<InterfaceAddress>),
     /// The kernel would not add a route.
     RouteRefused {
         /// What was to be added.

@@ -70,6 +70,37 @@ impl Router {
         (preempts && counts).then(|| PREEMPTION_PAUSE.min(plan.advert_interval / PART_OF_INTERVAL))
     }
 
+    /// Whether this router would preempt a living master while its kernel may still have an address that it, or a member
+    /// of its group, gave up before: its first advert opens the gate, and two would answer. It happens where a router is
+    /// starved or the kernel's lock is held: the order to remove the address waits in the effects lane. After silence
+    /// nobody else answers, and what is still there is welcome.
+    pub(super) fn must_let_go_first(&self, id: usize, cause: &Cause) -> bool {
+        let is_behind =
+            |member: &usize| self.preemption_pause(*member, cause).is_some() && self.is_letting_go(*member);
+        is_behind(&id) || self.others(id).iter().any(is_behind)
+    }
+
+    fn is_letting_go(&self, id: usize) -> bool {
+        let plan = &self.instances[id].plan;
+        let mut addresses = plan.addresses.iter().chain(&plan.excluded_addresses);
+        addresses.any(|own| self.holdings.is_leaving(own.address))
+    }
+
+    /// An order to remove an address was carried out: whoever waited for that is asked again.
+    pub(super) fn address_released(&mut self, address: IpAddr) {
+        self.holdings.released(address);
+        for id in 0..self.instances.len() {
+            let waits = self.instances[id].lets_go_first();
+            if waits
+                && !self.is_letting_go(id)
+                && !self.others(id).into_iter().any(|id| self.is_letting_go(id))
+            {
+                self.instances[id].has_let_go();
+                self.hint(id);
+            }
+        }
+    }
+
     /// An advert of another router was accepted: it is alive, or leaves. A lease may count from now on, or no more.
     pub(super) fn peer_heard(
         &mut self,

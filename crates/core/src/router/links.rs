@@ -45,10 +45,10 @@ impl Router {
         let carried: Vec<Arc<InterfaceAddress>> =
             self.holdings.addresses().filter(on_link).cloned().collect();
         self.reassess_link(now, old, actions);
-        actions.extend(carried.into_iter().map(|address| {
+        for address in carried {
             let address = InterfaceAddress { link: new.to_string(), ..(*address).clone() };
-            Action::RemoveAddress(Arc::new(address))
-        }));
+            self.holdings.remove_address(Arc::new(address), actions);
+        }
     }
 
     pub(super) fn believe_links(&mut self, now: Instant, actions: &mut Actions) {

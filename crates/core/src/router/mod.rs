@@ -266,6 +266,7 @@ impl Router {
                 | Input::RouteRemoved(_)
                 | Input::RuleRemoved { .. }
                 | Input::AddressRefused { .. }
+                | Input::AddressReleased(_)
                 | Input::RouteRefused { .. }
                 | Input::RuleRefused { .. }
                 | Input::AdvertRefused { .. }
@@ -297,6 +298,7 @@ impl Router {
             Input::RouteRemoved(key) => self.route_removed(now, &key, actions),
             Input::RuleRemoved { preference, table } => self.rule_removed(now, preference, table, actions),
             Input::AddressRefused { address, errno } => self.address_refused(now, &address, errno, actions),
+            Input::AddressReleased(address) => self.address_released(address.address),
             Input::RouteRefused { route, errno } => self.route_refused(now, &route, errno, actions),
             Input::RuleRefused { rule, errno } => self.rule_refused(now, &rule, errno, actions),
             Input::AdvertRefused { instance, errno } => self.advert_refused(now, &instance, errno, actions),

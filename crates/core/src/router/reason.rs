@@ -122,6 +122,8 @@ pub enum Reason {
     },
     /// No living peer is known any more: the VIP lease does not count.
     LeaseWithoutPeer,
+    /// It would preempt, and first waits until the kernel has taken off what it held before.
+    LettingGo,
     /// The kernel would not make the gates of the VIP lease. Told once.
     LeaseRefused {
         /// Errno.
@@ -412,6 +414,8 @@ impl fmt::Display for Reason {
             Self::LeaseWithoutPeer => {
                 formatter.write_str("the VIP lease does not count: no other router is known to be alive")
             }
+            Self::LettingGo => formatter
+                .write_str("does not preempt yet: the kernel has not taken off the addresses it held before"),
             Self::LeaseUnusable { why } => {
                 write!(formatter, "this machine cannot make the gates of the VIP lease: {why}")
             }

@@ -95,13 +95,13 @@ impl Router {
         for address in plan.addresses.iter().chain(&plan.excluded_addresses) {
             let present = self.kernel.by_name(&address.link).is_some_and(|known| known.has(address.address));
             if present && self.holdings.held(&address.link, address.address).is_none() {
-                actions.push(Action::RemoveAddress(Arc::clone(address)));
+                self.holdings.remove_address(Arc::clone(address), actions);
             }
         }
     }
 
     /// What a predecessor held under another plan, and nobody holds now.
-    fn remove_unplanned(&self, left: &Resume, actions: &mut Actions) {
+    fn remove_unplanned(&mut self, left: &Resume, actions: &mut Actions) {
         let held: BTreeSet<_> = self.holdings.rules().collect();
         let rules = left.rules.iter().filter(|rule| !held.contains(rule));
         actions.extend(rules.cloned().map(Action::RemoveRule));
@@ -110,10 +110,10 @@ impl Router {
         actions.extend(routes.cloned().map(Action::RemoveRoute));
         for address in &left.addresses {
             let present = self.kernel.by_name(&address.link).is_some_and(|known| known.has(address.address));
-            let removal = Action::RemoveAddress(Arc::clone(address));
             let is_held = self.holdings.held(&address.link, address.address).is_some();
-            if present && !is_held && !actions.contains(&removal) {
-                actions.push(removal);
+            let is_removed = actions.contains(&Action::RemoveAddress(Arc::clone(address)));
+            if present && !is_held && !is_removed {
+                self.holdings.remove_address(Arc::clone(address), actions);
             }
         }
     }

@@ -36,9 +36,10 @@ impl Router {
     }
 
     fn enter_master_together(&mut self, now: Instant, id: usize, cause: Cause, actions: &mut Actions) {
-        // An owner starts as master; with a startup delay, or in a group that has to be ready as a whole, it first is
-        // a backup whose timer fires as soon as it may.
-        let must_wait = self.group_of[id].is_some() || now < self.quiet_until;
+        // An owner starts as master; with a startup delay, in a group that has to be ready as a whole, or with something
+        // of a former life on its links, it first is a backup whose timer fires as soon as it may.
+        let must_wait =
+            self.group_of[id].is_some() || now < self.quiet_until || self.must_let_go_first(id, &cause);
         if must_wait && self.instances[id].state() == State::Init {
             self.change(now, id, State::Backup, Cause::Started, actions);
             return;
@@ -53,6 +54,11 @@ impl Router {
         let name = self.instances[id].plan.name.clone();
         let members =
             self.group_of[id].map_or_else(|| Vec::from([id]), |group| self.groups[group].members.clone());
+        if self.must_let_go_first(id, &cause) && self.instances[id].let_go_first(now) {
+            let subject = self.subject(id);
+            self.tell(now, subject, Reason::LettingGo, actions);
+            return;
+        }
         if self.try_to_advertise(now, id, &members, actions) {
             return;
         }

@@ -21,11 +21,12 @@
 //! An instance knows nothing of addresses on links, of sync groups or of other instances: it asks to enter a state,
 //! and [`Router`](crate::router::Router) makes that happen with all its effects.
 //!
-//! Here are its state and the table of (state, fact); `backup`, `mastership`, `probing`, `trial`, `change` and `wire` beside
-//! it say what each line of the table does.
+//! Here are its state and the table of (state, fact); `backup`, `mastership`, `probing`, `trial`, `letting_go`, `change` and
+//! `wire` beside it say what each line of the table does.
 
 mod backup;
 mod change;
+mod letting_go;
 mod mastership;
 mod probing;
 mod renewal;
@@ -105,6 +106,9 @@ enum Stage {
     Probing(Probing),
     /// The timer has fired, and it is found out whether adverts leave.
     Trial(Trial),
+    /// The timer has fired, and what was given up before is still being taken off. If nothing is heard of the master until
+    /// then, there is nobody to preempt and nothing to wait for.
+    LettingGo { until: Instant },
     /// The timer has fired, and the sync group is not ready to be master.
     Group,
 }
@@ -252,7 +256,8 @@ impl Instance {
     pub const fn wants_to_be_master(&self) -> bool {
         matches!(
             self.machine,
-            Machine::Master(_) | Machine::Backup { stage: Stage::Group | Stage::Trial(_), .. }
+            Machine::Master(_)
+                | Machine::Backup { stage: Stage::Group | Stage::Trial(_) | Stage::LettingGo { .. }, .. }
         )
     }
 
@@ -276,6 +281,7 @@ impl Instance {
             Machine::Backup { stage: Stage::Group, .. } => None,
             Machine::Backup { stage: Stage::Probing(probing), .. } => Some(probing.deadline()),
             Machine::Backup { stage: Stage::Trial(trial), .. } => Some(trial.deadline()),
+            Machine::Backup { stage: Stage::LettingGo { until }, .. } => Some(*until),
             Machine::Backup { stage: Stage::Timer, master_down_timer, .. } => Some(*master_down_timer),
             Machine::Master(master) => {
                 let others = [master.announcements.deadline(), master.takes_at];

@@ -22,6 +22,7 @@ mod faults;
 mod groups;
 mod heartbeats;
 mod lease;
+mod letting_go;
 mod matrix;
 mod properties;
 mod refused_adverts;

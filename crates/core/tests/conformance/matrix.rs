@@ -71,6 +71,7 @@ enum Fact {
     OurRuleRefused,
     AdvertRefused,
     GatesRefused,
+    OurAddressReleased,
     HeartbeatOfMaster,
     HeartbeatRefused,
     ScriptFailed,
@@ -93,7 +94,7 @@ enum Fact {
 
 use Fact::*;
 
-const FACTS: [Fact; 44] = [
+const FACTS: [Fact; 45] = [
     TickNothingDue,
     TickDue,
     AdvertHigher,
@@ -120,6 +121,7 @@ const FACTS: [Fact; 44] = [
     OurRuleRefused,
     AdvertRefused,
     GatesRefused,
+    OurAddressReleased,
     HeartbeatOfMaster,
     HeartbeatRefused,
     ScriptFailed,
@@ -203,6 +205,7 @@ fn tell(node: &mut Node, fact: Fact) {
         }
         AdvertRefused => node.step(Input::AdvertRefused { instance: "VI_1".into(), errno: EPERM }),
         GatesRefused => node.step(Input::GatesRefused { errno: EPERM }),
+        OurAddressReleased => node.step(Input::AddressReleased(virtual_address("192.0.2.1", "eth0"))),
         HeartbeatOfMaster => node.hear_heartbeat(heartbeat()),
         HeartbeatRefused => node.step(Input::HeartbeatRefused { leg: 1, errno: EPERM }),
         ScriptFailed => node.finish_script("chk", 1),
@@ -282,6 +285,7 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | OurRuleRefused
             | AdvertRefused
             | GatesRefused
+            | OurAddressReleased
             | HeartbeatRefused
             | ScriptFailed
             | ScriptSucceeded
@@ -332,6 +336,7 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | OurRuleRefused
             | AdvertRefused
             | GatesRefused
+            | OurAddressReleased
             | HeartbeatRefused
             | ScriptFailed
             | ScriptSucceeded
@@ -399,6 +404,7 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | OtherRuleRemoved
             | AdvertRefused
             | GatesRefused
+            | OurAddressReleased
             | HeartbeatRefused
             | ScriptFailed
             | ScriptSucceeded
@@ -446,6 +452,7 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | OurRuleRefused
             | AdvertRefused
             | GatesRefused
+            | OurAddressReleased
             | HeartbeatRefused
             | ScriptFailed
             | ScriptSucceeded
@@ -518,6 +525,7 @@ fn every_input_is_a_row() {
         Input::RuleRefused { .. } => OurRuleRefused,
         Input::AdvertRefused { .. } => Fact::AdvertRefused,
         Input::GatesRefused { .. } => Fact::GatesRefused,
+        Input::AddressReleased(_) => OurAddressReleased,
         Input::ScriptFinished { .. } => ScriptFailed,
         Input::FileRead { .. } => FileBad,
         Input::ProcessesCounted { .. } => ProcessGone,

@@ -1,6 +1,7 @@
 //! The effects lane: a thread that performs, in order, everything whose duration the kernel decides.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
@@ -128,6 +129,18 @@ impl Lane {
                 }
             }
             Err(error) => self.start_over(changes, &error),
+        }
+        let removed = changes.iter().filter_map(|change| match change {
+            Change::RemoveAddress(address) => Some(Arc::clone(address)),
+            Change::AddAddress(_)
+            | Change::AddRoute(_)
+            | Change::RemoveRoute(_)
+            | Change::AddRule(_)
+            | Change::RemoveRule(_) => None,
+        });
+        let removed: Vec<_> = removed.collect();
+        if !removed.is_empty() {
+            self.reporter.report(Outcome::Released(removed));
         }
     }
 

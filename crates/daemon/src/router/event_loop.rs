@@ -381,6 +381,7 @@ fn is_state_change(order: &Action) -> bool {
                 | Reason::TrackerChanged { .. }
                 | Reason::LeaseArmed { .. }
                 | Reason::LeaseWithoutPeer
+                | Reason::LettingGo
                 | Reason::Reloaded { .. }
         ),
         _ => false,

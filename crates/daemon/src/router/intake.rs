@@ -183,6 +183,9 @@ impl EventLoop {
         while let Ok(outcome) = self.outcomes.try_recv() {
             match outcome {
                 Outcome::Refused(input) => self.step(input),
+                Outcome::Released(addresses) => {
+                    addresses.into_iter().for_each(|address| self.step(Input::AddressReleased(address)));
+                }
                 Outcome::Notify(notification) => self.outbox.send(FromRouter::Notify(notification)),
                 Outcome::Tell(event) => self.tell(&event),
                 Outcome::Flushed => {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 
+use mainstay_core::address::InterfaceAddress;
 use mainstay_core::router::{Event, Input, Notification, Reason, Socket, Subject};
 use mainstay_system::claims::ClaimSocket;
 use mainstay_system::netlink::Tables;
@@ -16,6 +17,8 @@ use super::claims::Place;
 pub enum Outcome {
     /// The kernel refused something the core wants to know of.
     Refused(Input<'static>),
+    /// These addresses were removed, or could not be, and everything ordered before was done.
+    Released(Vec<Arc<InterfaceAddress>>),
     /// Everything ordered before took effect: now others may know.
     Notify(Notification),
     /// Something for the log, in its place among the effects.

@@ -89,6 +89,7 @@ const fn level(reason: &Reason) -> Level {
         | Reason::AlarmOver { .. }
         | Reason::LeaseArmed { .. }
         | Reason::LeaseWithoutPeer
+        | Reason::LettingGo
         | Reason::PathUp { .. }
         | Reason::PathDown { left: true, .. }
         | Reason::Reloaded { .. } => Level::INFO,

@@ -30,6 +30,11 @@ impl Instance {
             Stage::Timer if now < timer => Progress::Early,
             Stage::Timer => Progress::Take,
             Stage::Probing(probing) => probing.go_on(now, interval),
+            Stage::LettingGo { until } if now < *until => Progress::Early,
+            Stage::LettingGo { .. } => {
+                self.set_stage(Stage::Timer);
+                return wishes.push(Wish::Enter(State::Master, self.silence(now)));
+            }
             Stage::Trial(trial) if now < trial.deadline() => Progress::Early,
             Stage::Trial(Trial::Refused { .. }) => Progress::Take,
             Stage::Trial(Trial::Sent { .. }) => {
@@ -55,11 +60,13 @@ impl Instance {
             MasterEnd::Resigned(source) => Cause::MasterResigned { source },
             MasterEnd::Preemption { source, priority } => Cause::Preempted { source, priority },
             MasterEnd::Silence if self.starts_as_master() => Cause::Owner,
-            MasterEnd::Silence => Cause::NoAdvertFor {
-                silence: now
-                    .saturating_since(self.last_heard.map_or(self.since, |heard| heard.at.max(self.since))),
-            },
+            MasterEnd::Silence => self.silence(now),
         }
+    }
+
+    fn silence(&self, now: Instant) -> Cause {
+        let since = self.last_heard.map_or(self.since, |heard| heard.at.max(self.since));
+        Cause::NoAdvertFor { silence: now.saturating_since(since) }
     }
 
     pub(super) const fn set_stage(&mut self, to: Stage) {
@@ -106,6 +113,9 @@ impl Instance {
             }
             // The timer runs on: a flood of such adverts cannot postpone our taking over.
             ToBackup::Ignored => {
+                if let Stage::LettingGo { until } = stage {
+                    *until = now + down;
+                }
                 *ending = MasterEnd::Preemption { source: heard.source, priority: heard.priority };
             }
         }

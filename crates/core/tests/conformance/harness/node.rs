@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use mainstay_core::address::{Prefix, RouteKey, RuleAction};
+use mainstay_core::address::{InterfaceAddress, Prefix, RouteKey, RuleAction};
 use mainstay_core::heartbeat::{BootId, Heartbeat, HeartbeatRejection, Key, packet};
 use mainstay_core::lease::{Gate, Guard};
 use mainstay_core::router::report::{Counters, InstanceReport};
@@ -28,6 +28,8 @@ pub struct Node {
     pub addresses: BTreeSet<(LinkIndex, IpAddr)>,
     /// Which adverts the kernel refuses to send.
     pub refuses: fn(&Advert) -> bool,
+    /// Removals of addresses that wait for the kernel's lock, while somebody holds it.
+    removals: Option<Vec<Arc<InterfaceAddress>>>,
     /// Everything ordered so far, with its time.
     ordered: Vec<(Instant, Action)>,
     /// How much of it the test has looked at.
@@ -67,6 +69,7 @@ impl Node {
                 (ETH1, ip("fe80::3")),
             ]),
             refuses: |_| false,
+            removals: None,
             ordered: vec![],
             seen: 0,
             plan: RouterPlan::default(),
@@ -107,9 +110,13 @@ impl Node {
             })
             .collect();
         for action in actions {
-            let echo = self.perform(&action);
-            self.ordered.push((self.now, action));
-            if let Some(echo) = echo {
+            self.ordered.push((self.now, action.clone()));
+            if let Action::RemoveAddress(address) = action {
+                match &mut self.removals {
+                    Some(waiting) => waiting.push(address),
+                    None => self.remove(&address),
+                }
+            } else if let Some(echo) = self.perform(&action) {
                 self.step(echo);
             }
         }
@@ -172,6 +179,18 @@ impl Node {
         self.learn_versions(&plan);
         self.plan = plan.clone();
         self.step(Input::Reloaded(Box::new(plan)));
+    }
+
+    /// Somebody takes the kernel's lock: addresses that are to be removed stay.
+    pub fn lock_kernel(&mut self) {
+        self.removals = Some(vec![]);
+    }
+
+    /// The kernel's lock is free again: what waited for it happens.
+    pub fn unlock_kernel(&mut self) {
+        for address in self.removals.take().unwrap_or_default() {
+            self.remove(&address);
+        }
     }
 
     /// Somebody else's hand on the kernel.
@@ -432,11 +451,6 @@ impl Node {
                 let is_new = self.addresses.insert((link, address.address));
                 is_new.then_some(Input::AddressAdded(link, address.address))
             }
-            Action::RemoveAddress(address) => {
-                let link = self.link_index(&address.link)?;
-                let was_there = self.addresses.remove(&(link, address.address));
-                was_there.then_some(Input::AddressRemoved(link, address.address))
-            }
             Action::RemoveRoute(route) => Some(Input::RouteRemoved(RouteKey {
                 destination: Prefix { ..route.destination },
                 table: route.table,
@@ -454,6 +468,7 @@ impl Node {
             Action::SendHeartbeat(_)
             | Action::AddRoute(_)
             | Action::AddRule(_)
+            | Action::RemoveAddress(_)
             | Action::SetGates(_)
             | Action::CloseGate(_)
             | Action::Announce { .. }
@@ -465,6 +480,16 @@ impl Node {
             | Action::SocketsChanged
             | Action::Finished => None,
         }
+    }
+
+    /// Removes an address, as ordered, and says so.
+    fn remove(&mut self, address: &Arc<InterfaceAddress>) {
+        if let Some(link) = self.link_index(&address.link)
+            && self.addresses.remove(&(link, address.address))
+        {
+            self.step(Input::AddressRemoved(link, address.address));
+        }
+        self.step(Input::AddressReleased(Arc::clone(address)));
     }
 
     fn link_index(&self, name: &str) -> Option<LinkIndex> {
