@@ -70,9 +70,20 @@ fn defined(lowering: &mut Lowering<'_>, kind: Kind, name: &Word, order: usize) -
         Kind::Script => "vrrp_script",
         Kind::File => "track_file",
         Kind::Process => "vrrp_track_process",
-        Kind::Bfd => "bfd_instance",
+        Kind::Bfd | Kind::BfdOfCheckers => "bfd_instance",
     };
     let Some(definition) = lowering.definitions.find(kind, &name.text) else {
+        if kind == Kind::Bfd && lowering.definitions.has_session_for_others(&name.text) {
+            lowering
+                .report
+                .complain(
+                    "bfd-for-checkers",
+                    name.span,
+                    format!("bfd_instance `{name}` is for checkers only"),
+                )
+                .because("it says `checker` and not `vrrp`; it is not tracked");
+            return None;
+        }
         let near = suggest::nearest(&name.text, lowering.definitions.names(kind)).map(str::to_owned);
         let said = lowering
             .report
@@ -95,7 +106,7 @@ fn defined(lowering: &mut Lowering<'_>, kind: Kind, name: &Word, order: usize) -
         Kind::Script => TrackerTarget::Script(name),
         Kind::File => TrackerTarget::File(name),
         Kind::Process => TrackerTarget::Process(name),
-        Kind::Bfd => TrackerTarget::Bfd(name),
+        Kind::Bfd | Kind::BfdOfCheckers => TrackerTarget::Bfd(name),
     };
     let tracker = Tracker { target, weight: definition.weight, reverse: definition.reverse };
     Some((tracker, definition.said_weight))
@@ -105,7 +116,7 @@ fn defined(lowering: &mut Lowering<'_>, kind: Kind, name: &Word, order: usize) -
 fn options(lowering: &mut Lowering<'_>, line: &Statement, kind: Option<Kind>, placed: &mut Placed) {
     let most = match kind {
         Some(Kind::File | Kind::Process) => FILE_WEIGHT,
-        Some(Kind::Script | Kind::Bfd) | None => WEIGHT,
+        Some(Kind::Script | Kind::Bfd | Kind::BfdOfCheckers) | None => WEIGHT,
     };
     let mut words = line.arguments().iter();
     while let Some(word) = words.next() {

@@ -110,6 +110,33 @@ pub(crate) fn seconds(report: &mut Report, word: &Word, range: RangeInclusive<Du
     Some(duration)
 }
 
+/// Decimal milliseconds, `3.312`, in a range; finer than a microsecond is rounded.
+pub(crate) fn milliseconds(
+    report: &mut Report,
+    word: &Word,
+    range: RangeInclusive<Duration>,
+) -> Option<Duration> {
+    let expected = || {
+        let milliseconds = |duration: &Duration| duration.as_secs_f64() * 1_000.0;
+        format!("{} to {} milliseconds", milliseconds(range.start()), milliseconds(range.end()))
+    };
+    let (digits, rest) = split_number(&word.text, true);
+    let Some(seconds) = parse_seconds(digits) else {
+        expected_number(report, word, &expected());
+        return None;
+    };
+    let micros = u64::try_from((seconds.as_micros() + 500) / 1_000).unwrap_or(u64::MAX);
+    let duration = Duration::from_micros(micros);
+    if !range.contains(&duration) {
+        report
+            .complain("number-out-of-range", word.span, format!("`{word}` is out of range"))
+            .because(format!("expected {}; the default is kept", expected()));
+        return None;
+    }
+    trailing(report, word, digits, rest);
+    Some(duration)
+}
+
 /// Whole seconds.
 pub(crate) fn whole_seconds(
     report: &mut Report,

@@ -8,6 +8,7 @@ mod world;
 mod addresses;
 mod announcements;
 mod authentication;
+mod bfd;
 mod checkers;
 mod global;
 mod heartbeats;

@@ -154,9 +154,3 @@ fn a_file_may_be_made_at_the_start() {
 fn the_old_word_for_a_file_is_understood() {
     assert_eq!(lower("vrrp_track_file f {\nfile /tmp/f\n}\n").clean().model.files.len(), 1);
 }
-
-#[test]
-fn a_bfd_session_needs_its_neighbour() {
-    lower("bfd_instance b {\n}\n").says(["bfd-without-neighbor"]);
-    lower("bfd_instance b {\nneighbor_ip 10.0.0.9\n}\n").says(["not-in-this-version"]);
-}

@@ -12,6 +12,7 @@ use core::num::NonZeroU8;
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Family, InterfaceAddress, Route, Rule};
+use crate::bfd::SessionPlan;
 use crate::time::Duration;
 
 /// Everything a [`Router`](super::Router) is asked to do.
@@ -29,6 +30,8 @@ pub struct RouterPlan {
     pub files: Vec<FilePlan>,
     /// Tracked processes.
     pub processes: Vec<ProcessPlan>,
+    /// BFD sessions, kept by [`crate::bfd::Sessions`]; the router only follows their verdicts.
+    pub bfd: Vec<SessionPlan>,
     /// Addresses that exist as long as the daemon runs.
     pub static_addresses: Vec<Arc<InterfaceAddress>>,
     /// Routes that exist as long as the daemon runs.

@@ -1,5 +1,6 @@
-//! What can be tracked: `vrrp_script`, `track_file`, `vrrp_track_process`, and the names of `bfd_instance`s.
+//! What can be tracked: `vrrp_script`, `track_file`, `vrrp_track_process`, `bfd_instance`.
 
+mod bfd;
 mod process;
 mod script;
 
@@ -8,10 +9,12 @@ use std::path::PathBuf;
 
 use mainstay_core::router::plan::FilePlan;
 
+use self::bfd::Bfd;
+pub(crate) use self::bfd::bfd;
 pub(crate) use self::process::process;
 use self::script::Script;
 pub(crate) use self::script::{finish_scripts, script};
-use super::values::{address, number, required};
+use super::values::{number, required};
 use super::{Lowering, named_block};
 use crate::model::TrackedFile;
 use crate::tree::{Span, Statement};
@@ -42,10 +45,10 @@ pub(crate) struct Definitions {
     scripts: BTreeMap<String, Script>,
     files: BTreeMap<String, Definition>,
     processes: BTreeMap<String, Definition>,
-    bfd: BTreeMap<String, Definition>,
+    bfd: BTreeMap<String, Bfd>,
 }
 
-/// The four kinds of definitions.
+/// The kinds of definitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// `vrrp_script`.
@@ -54,8 +57,10 @@ pub(crate) enum Kind {
     File,
     /// `vrrp_track_process`.
     Process,
-    /// `bfd_instance`.
+    /// `bfd_instance`, for virtual routers.
     Bfd,
+    /// `bfd_instance`, for checkers.
+    BfdOfCheckers,
 }
 
 impl Definitions {
@@ -68,8 +73,16 @@ impl Definitions {
             }),
             Kind::File => self.files.get(name).cloned(),
             Kind::Process => self.processes.get(name).cloned(),
-            Kind::Bfd => self.bfd.get(name).cloned(),
+            Kind::Bfd => self.bfd.get(name).filter(|bfd| bfd.audience.vrrp).map(|bfd| bfd.definition.clone()),
+            Kind::BfdOfCheckers => {
+                self.bfd.get(name).filter(|bfd| bfd.audience.checkers).map(|bfd| bfd.definition.clone())
+            }
         }
+    }
+
+    /// Whether there is such a session, and it is not for whoever did not find it.
+    pub(crate) fn has_session_for_others(&self, name: &str) -> bool {
+        self.bfd.contains_key(name)
     }
 
     /// All names of a kind, for a suggestion.
@@ -81,7 +94,7 @@ impl Definitions {
             Kind::Script => keys(&self.scripts),
             Kind::File => keys(&self.files),
             Kind::Process => keys(&self.processes),
-            Kind::Bfd => keys(&self.bfd),
+            Kind::Bfd | Kind::BfdOfCheckers => keys(&self.bfd),
         }
     }
 }
@@ -141,36 +154,6 @@ fn init_file(lowering: &mut Lowering<'_>, statement: &Statement) -> (i64, bool) 
         }
     }
     (value, overwrite)
-}
-
-/// Notes the name and weight of one `bfd_instance`; sessions come with a later version.
-pub(crate) fn bfd(lowering: &mut Lowering<'_>, block: &Statement, order: usize) {
-    let Some(name) = named_block(lowering, block) else { return };
-    let mut definition =
-        Definition { weight: 0, reverse: false, said_weight: false, span: block.span(), order };
-    let mut neighbour = false;
-    for statement in block.children() {
-        match statement.keyword() {
-            "weight" => weight(lowering, statement, WEIGHT, &mut definition),
-            "neighbor_ip" | "neighbour_ip" => {
-                neighbour = statement.arguments().first().is_some_and(|word| address(&word.text).is_some());
-            }
-            _ => {}
-        }
-    }
-    if !neighbour {
-        lowering
-            .report
-            .refuse(
-                "bfd-without-neighbor",
-                block.span(),
-                format!("bfd_instance `{name}` has no `neighbor_ip`"),
-            )
-            .because("it is left out");
-        return;
-    }
-    lowering.report.not_yet(block.span(), "bfd_instance", "no session is kept; what tracks it sees it as up");
-    lowering.definitions.bfd.insert(name, definition);
 }
 
 /// `weight N [reverse]`.

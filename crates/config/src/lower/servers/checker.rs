@@ -236,8 +236,19 @@ fn bfd(lowering: &mut Lowering<'_>, block: &Statement, around: Around<'_>) -> Op
         }
     }
     let word = named(lowering, block, name, "name")?;
-    if lowering.definitions.find(Kind::Bfd, &word.text).is_none() {
-        unknown(lowering, Kind::Bfd, "bfd_instance", word);
+    if lowering.definitions.find(Kind::BfdOfCheckers, &word.text).is_none() {
+        if lowering.definitions.has_session_for_others(&word.text) {
+            lowering
+                .report
+                .refuse(
+                    "bfd-for-vrrp",
+                    word.span,
+                    format!("bfd_instance `{word}` is for virtual routers only"),
+                )
+                .because("it says `vrrp` and not `checker`; the check is left out");
+            return None;
+        }
+        unknown(lowering, Kind::BfdOfCheckers, "bfd_instance", word);
         return None;
     }
     let kind = CheckerKind::Bfd { session: lowering.servers.name(&word.text) };
