@@ -162,6 +162,33 @@ pub struct ProcessSettings {
     pub realtime: Option<Realtime>,
     /// `@mainstay record PATH`, absolute.
     pub record: Option<PathBuf>,
+    /// The files that signals ask for.
+    pub dumps: Dumps,
+}
+
+/// Where the files go that signals ask for. A path that ends with `/` is a folder; `None` is `$TMPDIR` or `/tmp`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Dumps {
+    /// `state_dump_file`: USR1.
+    pub state: Option<PathBuf>,
+    /// `stats_dump_file`: USR2.
+    pub statistics: Option<PathBuf>,
+    /// `json_dump_file`: RTMIN+2.
+    pub json: Option<PathBuf>,
+    /// `json_version`.
+    pub json_version: JsonVersion,
+    /// `data_use_instance`: names of network namespace and instance are part of the file names.
+    pub use_instance: bool,
+}
+
+/// `json_version`: the layout of the JSON file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum JsonVersion {
+    /// A list of instances.
+    #[default]
+    One,
+    /// An object with lists of instances and tracked processes.
+    Two,
 }
 
 /// `@mainstay realtime`.

@@ -273,7 +273,27 @@ impl LogOptions {
 /// Reads the command line. Prints help, version or a complaint and ends the process where clap does.
 #[must_use]
 pub fn parse(arguments: impl Iterator<Item = OsString>) -> Cli {
-    Cli::parse_from(name_genhash(arguments.map(attach_optional_value).collect()))
+    let arguments: Vec<OsString> = arguments.collect();
+    if let Some(text) = keepalived_version(&arguments) {
+        // Where keepalived writes it too.
+        eprint!("{text}");
+        std::process::exit(0);
+    }
+    Cli::parse_from(name_genhash(arguments.into_iter().map(attach_optional_value).collect()))
+}
+
+/// The version of keepalived whose language, files and signals these are.
+const KEEPALIVED: &str = "2.4.3";
+
+/// `keepalived -v`, for exporters and agents: they look in the first line for the version of keepalived, to know what the
+/// files it writes look like. `None` if something else is asked for.
+fn keepalived_version(arguments: &[OsString]) -> Option<String> {
+    let called = Path::new(arguments.first()?).file_name()?;
+    let asks = arguments.get(1).is_some_and(|first| first == "-v" || first == "--version");
+    let ours = env!("CARGO_PKG_VERSION");
+    (called == "keepalived" && asks).then(|| {
+        format!("Keepalived v{KEEPALIVED} (Mainstay {ours})\n\nMainstay {ours}, called as keepalived\n")
+    })
 }
 
 /// keepalived's `genhash` is a program of its own, or `keepalived -T`, or `keepalived --genhash`.
@@ -355,6 +375,17 @@ mod tests {
             Some(Some("/tmp/log".into()))
         );
         assert_eq!(parsed("keepalived").daemon.config_test, None);
+    }
+
+    #[test]
+    fn called_as_keepalived_it_says_whose_place_it_takes() {
+        let asked = |line: &str| keepalived_version(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        let first = asked("/usr/sbin/keepalived -v").expect("a version");
+        // The second word without its first letter is what exporters parse.
+        assert_eq!(first.lines().next().and_then(|line| line.split(' ').nth(1)), Some("v2.4.3"));
+        assert_eq!(asked("keepalived --version"), Some(first));
+        assert_eq!(asked("mainstay -v"), None);
+        assert_eq!(asked("keepalived -n"), None);
     }
 
     #[test]

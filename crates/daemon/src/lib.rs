@@ -63,6 +63,8 @@ pub fn show(options: &demo::Options) -> ExitCode {
 /// One of the supervisor's children: its standard input is its end of the socket pair.
 #[must_use]
 pub fn child(options: &ChildOptions) -> ExitCode {
+    // Some of them are the supervisor's; who sends one to everything that is called mainstay must end nobody.
+    mainstay_system::process::ignore_realtime_signals_but(&[]);
     logging::start(&options.log, &format!("Mainstay_{}", options.role.name()));
     // Started through /proc/self/exe it would be called `exe`. Only `ps` and `pgrep` see it: a failure is no matter.
     let _ = nix::sys::prctl::set_name(c"mainstay");

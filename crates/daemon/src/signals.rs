@@ -2,7 +2,9 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use mainstay_system::process::{ignore_realtime_signals, restore_default_signals};
+use mainstay_system::process::{
+    block_realtime_signals, ignore_realtime_signals_but, restore_default_signals,
+};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
@@ -17,6 +19,10 @@ pub enum Request {
     DumpData,
     /// USR2: write `keepalived.stats`.
     DumpStatistics,
+    /// RTMAX-1: the same, and count from zero again.
+    DumpStatisticsAndClear,
+    /// RTMIN+2: write `keepalived.json`.
+    DumpJson,
     /// CHLD: somebody of ours ended.
     ChildEnded,
 }
@@ -43,7 +49,7 @@ impl Signals {
         ];
         // A started daemon may have inherited them as ignored (`nohup`), and then they would never be seen.
         restore_default_signals(&taken);
-        ignore_realtime_signals();
+        ignore_realtime_signals_but(&[json(), clear()]);
         let mut mask: SigSet = taken.iter().copied().collect();
         mask.thread_block()?;
         if ignore_interrupt {
@@ -51,6 +57,7 @@ impl Signals {
             taken.retain(|signal| *signal != Signal::SIGINT);
             mask = taken.iter().copied().collect();
         }
+        let mask = block_realtime_signals(mask, &[json(), clear()])?;
         Ok(Self { fd: SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)? })
     }
 
@@ -58,6 +65,13 @@ impl Signals {
     pub fn next(&self) -> Option<(Request, u32)> {
         loop {
             let info = self.fd.read_signal().ok().flatten()?;
+            match i32::try_from(info.ssi_signo) {
+                Ok(number) if number == json() => return Some((Request::DumpJson, info.ssi_pid)),
+                Ok(number) if number == clear() => {
+                    return Some((Request::DumpStatisticsAndClear, info.ssi_pid));
+                }
+                _ => {}
+            }
             let signal = i32::try_from(info.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok());
             let request = match signal {
                 Some(Signal::SIGHUP) => Request::Reload,
@@ -78,6 +92,16 @@ impl AsFd for Signals {
     }
 }
 
+/// keepalived's signal for `keepalived.json`.
+fn json() -> i32 {
+    libc::SIGRTMIN() + 2
+}
+
+/// keepalived's signal for `keepalived.stats` after which counting begins anew.
+fn clear() -> i32 {
+    libc::SIGRTMAX() - 1
+}
+
 /// The number behind keepalived's name for a signal (`--signum=NAME`).
 #[must_use]
 pub fn number_of(name: &str) -> Option<i32> {
@@ -86,8 +110,8 @@ pub fn number_of(name: &str) -> Option<i32> {
         "RELOAD" => libc::SIGHUP,
         "DATA" => libc::SIGUSR1,
         "STATS" => libc::SIGUSR2,
-        "STATS_CLEAR" => libc::SIGRTMAX() - 1,
-        "JSON" => libc::SIGRTMIN() + 2,
+        "STATS_CLEAR" => clear(),
+        "JSON" => json(),
         "TDATA" => libc::SIGRTMAX(),
         _ => return None,
     })

@@ -14,7 +14,7 @@ use super::values::{
     LONGEST_TIMER, address, integer, is_multicast, link_name, number, required, seconds, switch,
     whole_seconds,
 };
-use super::{Lowering, heartbeats, later, lease, mail, notify, scheduling, servers};
+use super::{Lowering, dumps, heartbeats, later, lease, mail, notify, scheduling, servers};
 use crate::model::TimedCommand;
 use crate::tree::{Statement, Word};
 
@@ -158,6 +158,7 @@ pub(crate) fn lower(lowering: &mut Lowering<'_>, block: &Statement) {
             || announce::global_word(lowering, statement)
             || lowering.defaults.lease.word(&mut lowering.report, statement)
             || heartbeats::global_word(lowering, statement)
+            || dumps::word(&mut lowering.model.process.dumps, &mut lowering.report, statement)
             || lowering.defaults.mail.word(&mut lowering.report, statement)
             || servers::global_word(lowering, statement);
         if !handled {

@@ -1,4 +1,4 @@
-//! Words of `global_defs` for parts of Mainstay that come later: IPVS, firewall, SNMP, D-Bus, dumps.
+//! Words of `global_defs` for parts of Mainstay that come later: IPVS, firewall, SNMP, D-Bus.
 
 use super::Lowering;
 use super::global::complained;
@@ -13,7 +13,6 @@ pub(crate) fn word(lowering: &mut Lowering<'_>, statement: &Statement) {
         "min_auto_priority_delay" => Some(1..=10_000_000),
         "nftables_priority" | "nftables_ipvs_priority" => Some(i64::from(i32::MIN)..=i64::from(i32::MAX)),
         "nftables_ipvs_start_fwmark" | "random_seed" => Some(0..=i64::from(u32::MAX)),
-        "json_version" => Some(1..=2),
         "vrrp_netlink_cmd_rcv_bufs"
         | "vrrp_netlink_monitor_rcv_bufs"
         | "process_monitor_rcv_bufs"
@@ -58,9 +57,6 @@ fn instead(keyword: &str) -> Option<&'static str> {
         | "snmp_rs_stats_update_interval" => "there is no SNMP agent",
         "enable_dbus" | "dbus_service_name" | "dbus_no_interface_name" => "there is no D-Bus service",
         "reload_time_file" | "reload_repeat" | "reload_file" => "a reload comes with SIGHUP only",
-        "state_dump_file" | "stats_dump_file" | "json_dump_file" | "json_version" | "data_use_instance" => {
-            "SIGUSR1 and SIGUSR2 write keepalived.data and keepalived.stats to $TMPDIR or /tmp"
-        }
         "fifo_write_vrrp_states_on_reload" => "only changes are written",
         _ => return None,
     })

@@ -15,6 +15,7 @@ mod authentication;
 mod commands;
 mod completion;
 mod definitions;
+mod dumps;
 mod global;
 mod heartbeats;
 mod instance;

@@ -1,8 +1,9 @@
 //! `global_defs` and the words of the root.
 
+use std::path::Path;
 use std::time::Duration;
 
-use mainstay_config::model::{Realtime, Scheduling};
+use mainstay_config::model::{Dumps, JsonVersion, Realtime, Scheduling};
 use mainstay_core::router::plan::Version;
 
 use super::*;
@@ -153,4 +154,18 @@ fn a_link_is_not_believed_up_for_longer_than_the_backup_waits() {
 fn an_unknown_interface_has_no_delay_and_no_linkbeat() {
     lower("interface_up_down_delays {\neth9 1\n}\n").says(["unknown-interface"]);
     lower("linkbeat_interfaces {\neth9 MII\neth0 FOO\n}\n").says(["unknown-interface", "unknown-option"]);
+}
+
+#[test]
+fn files_that_signals_ask_for_go_where_they_are_told() {
+    let dumps = |lines: &str| global(lines).clean().model.process.dumps;
+    assert_eq!(dumps(""), Dumps::default());
+    let told = dumps(
+        "state_dump_file /run/ka/\nstats_dump_file /run/s\njson_dump_file /run/j\njson_version 2\ndata_use_instance",
+    );
+    assert_eq!(told.state.as_deref(), Some(Path::new("/run/ka/")));
+    assert_eq!(told.statistics.as_deref(), Some(Path::new("/run/s")));
+    assert_eq!((told.json.as_deref(), told.json_version), (Some(Path::new("/run/j")), JsonVersion::Two));
+    assert!(told.use_instance);
+    assert_eq!(global("json_dump_file j").says(["relative-path"]).model.process.dumps.json, None);
 }

@@ -56,7 +56,7 @@ use crate::service_manager::ServiceManager;
 use crate::signals::{Request, Signals};
 use child::Child;
 use configuration::Errors;
-use dump::Wanted;
+use dump::{Cleared, Wanted};
 use fifos::{About, OpenFifos};
 use post::Post;
 use reload::Reload;
@@ -105,6 +105,8 @@ struct Supervisor {
     /// Who wants which of the reports that were asked for.
     reports: BTreeMap<u64, Wanted>,
     last_report: u64,
+    /// What the counters were when they were last cleared.
+    cleared: Cleared,
     /// Removed at the end.
     _pid_file: PidFile,
 }
@@ -170,6 +172,8 @@ impl Supervisor {
             }
             Request::DumpData => self.ask_for_data(),
             Request::DumpStatistics => self.ask_for_report(Wanted::Statistics),
+            Request::DumpStatisticsAndClear => self.ask_for_report(Wanted::StatisticsAndClear),
+            Request::DumpJson => self.ask_for_report(Wanted::Json),
             Request::ChildEnded => {}
         }
     }

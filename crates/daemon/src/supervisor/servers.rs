@@ -7,7 +7,7 @@ use mainstay_core::director::{Memory, ServerNotification};
 use mainstay_core::router::State;
 
 use super::Supervisor;
-use super::dump::{self, Wanted};
+use super::dump::Wanted;
 use super::fifos::About;
 use super::notify::{self, Change};
 use super::stop::LeftBehind;
@@ -31,7 +31,7 @@ impl Supervisor {
                     self.script_ended(result);
                 }
             }
-            FromDirector::Report(report) => dump::servers(&report),
+            FromDirector::Report(report) => self.servers_reported(&report),
             FromDirector::ReportRequested(number) => self.ask_for_report(Wanted::Director(number)),
             FromDirector::ReloadApplied => self.director_reloaded(now),
             FromDirector::Finished => {

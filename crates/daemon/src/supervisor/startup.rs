@@ -108,6 +108,7 @@ fn start(options: DaemonOptions) -> Result<Supervisor, Failed> {
         told_ready: false,
         reports: Default::default(),
         last_report: 0,
+        cleared: Default::default(),
         _pid_file: pid_file,
     };
     supervisor.scripts.follow(&supervisor.model.process);

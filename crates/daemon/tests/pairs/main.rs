@@ -16,6 +16,8 @@ mod notify;
 
 mod mail;
 
+mod dumps;
+
 mod reload;
 
 mod crash;

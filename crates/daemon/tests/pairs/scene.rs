@@ -350,13 +350,22 @@ fn virtual_addresses(family: Family) -> &'static [&'static str] {
     }
 }
 
+/// The file of a program that takes keepalived's command line.
+pub fn path_of(kind: Kind) -> std::ffi::OsString {
+    match kind {
+        Kind::Mainstay => {
+            std::env::var_os("MAINSTAY_UNDER_TEST").unwrap_or_else(|| env!("CARGO_BIN_EXE_mainstay").into())
+        }
+        Kind::Keepalived => std::env::var_os("KEEPALIVED").unwrap_or_else(|| "keepalived".into()),
+        Kind::Frr => "vrrpd".into(),
+    }
+}
+
 /// The program of a kind. `MAINSTAY_UNDER_TEST` names another binary that takes keepalived's file and flags, to see
 /// what the tests say of it.
 pub fn program(kind: Kind) -> Program {
     match kind {
-        Kind::Mainstay => Program::mainstay(
-            std::env::var_os("MAINSTAY_UNDER_TEST").unwrap_or_else(|| env!("CARGO_BIN_EXE_mainstay").into()),
-        ),
+        Kind::Mainstay => Program::mainstay(path_of(kind)),
         Kind::Keepalived => Program::keepalived(),
         Kind::Frr => Program::frr(),
     }

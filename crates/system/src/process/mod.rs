@@ -6,5 +6,6 @@ pub mod table;
 
 pub use connector::{Connector, ProcessEvent};
 pub use spawn::{
-    Credentials, Output, Spawn, SpawnError, Started, ignore_realtime_signals, restore_default_signals,
+    Credentials, Output, Spawn, SpawnError, Started, block_realtime_signals, ignore_realtime_signals_but,
+    restore_default_signals,
 };

@@ -8,6 +8,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+use nix::errno::Errno;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 use nix::unistd::{Gid, Pid, Uid, getppid, setgroups, setresgid, setresuid};
 
@@ -206,13 +207,29 @@ pub fn restore_default_signals(signals: &[Signal]) {
     }
 }
 
-/// Ignores the realtime signals keepalived has a use for and we have none yet: their default effect is to end a process,
-/// and tools for keepalived send them.
-pub fn ignore_realtime_signals() {
-    for number in libc::SIGRTMIN()..=libc::SIGRTMAX() {
+/// Ignores realtime signals we have no use for: their default effect is to end a process, and tools for keepalived send
+/// some.
+pub fn ignore_realtime_signals_but(used: &[i32]) {
+    for number in (libc::SIGRTMIN()..=libc::SIGRTMAX()).filter(|number| !used.contains(number)) {
         // SAFETY: as in `set_dispositions`: no handler function is installed.
         let _ = unsafe { libc::signal(number, libc::SIG_IGN) };
     }
+}
+
+/// Blocks these realtime signals, which `nix` has no names for, and gives the set with them in it.
+///
+/// # Errors
+/// When the kernel does not have one of them.
+pub fn block_realtime_signals(set: SigSet, numbers: &[i32]) -> nix::Result<SigSet> {
+    let mut raw = *set.as_ref();
+    for number in numbers {
+        // SAFETY: `raw` is an initialised set of our own; a number that is out of range is an error and changes nothing.
+        Errno::result(unsafe { libc::sigaddset(&raw mut raw, *number) })?;
+    }
+    // SAFETY: `raw` is an initialised set; `nix` only passes it on to the kernel.
+    let all = unsafe { SigSet::from_sigset_t_unchecked(raw) };
+    all.thread_block()?;
+    Ok(all)
 }
 
 fn close_on_exec_from(first: u32) {

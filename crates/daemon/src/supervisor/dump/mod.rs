@@ -1,0 +1,194 @@
+//! USR1, USR2, RTMIN+2 and RTMAX-1: what keepalived's users and exporters read from `/tmp/keepalived.data`,
+//! `keepalived.stats` and `keepalived.json`, with keepalived's keys.
+//!
+//! The router and the director only send a snapshot; the supervisor, which knows the configuration, writes the files. A
+//! file appears whole or not at all: it is written beside the old one and put in its place.
+
+mod json;
+mod text;
+mod view;
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use mainstay_config::model::ProcessSettings;
+use mainstay_core::director;
+use mainstay_core::router::Report;
+use mainstay_core::router::report::Counters;
+
+use self::view::View;
+use super::Supervisor;
+use crate::frames::{ToDirector, ToRouter};
+
+/// Who wants a report of the router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// `keepalived.data`.
+    Data,
+    /// `keepalived.stats`.
+    Statistics,
+    /// The same, and counting begins anew.
+    StatisticsAndClear,
+    /// `keepalived.json`.
+    Json,
+    /// The director, under its own number.
+    Director(u64),
+}
+
+/// What the counters of each instance were when they were last cleared. They themselves go on: nothing else that reads
+/// them jumps back.
+pub type Cleared = BTreeMap<String, Counters>;
+
+impl Supervisor {
+    /// USR1: the router's data and the director's.
+    pub(super) fn ask_for_data(&mut self) {
+        self.ask_for_report(Wanted::Data);
+        self.director.send(&ToDirector::ReportWanted);
+    }
+
+    pub(super) fn ask_for_report(&mut self, wanted: Wanted) {
+        if self.router.is_running() {
+            self.last_report += 1;
+            self.reports.insert(self.last_report, wanted);
+            self.router.send(&ToRouter::ReportRequested(self.last_report));
+        }
+    }
+
+    pub(super) fn reported(&mut self, number: u64, report: &Report) {
+        let Some(wanted) = self.reports.remove(&number) else { return };
+        let settings = &self.model.process;
+        let view = View::new(&self.model, report, &self.cleared);
+        match wanted {
+            Wanted::Data => write(&path(settings, File::Data), &text::data(&view)),
+            Wanted::Statistics => write(&path(settings, File::Statistics), &text::statistics(&view)),
+            Wanted::StatisticsAndClear => {
+                write(&path(settings, File::Statistics), &text::statistics(&view));
+                let now = |instance: &mainstay_core::router::report::InstanceReport| {
+                    (instance.name.clone(), instance.counters)
+                };
+                self.cleared = report.instances.iter().map(now).collect();
+            }
+            Wanted::Json => {
+                write(&path(settings, File::Json), &json::text(&view, settings.dumps.json_version))
+            }
+            Wanted::Director(theirs) => {
+                self.director.send(&ToDirector::RouterReport(theirs, Box::new(report.clone())));
+            }
+        }
+    }
+
+    /// Writes what the director has told to `keepalived_check.data`.
+    pub(super) fn servers_reported(&self, report: &director::Report) {
+        write(&path(&self.model.process, File::ServerData), &text::server_data(report));
+    }
+}
+
+/// The files there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum File {
+    /// VRRP.
+    Data,
+    /// Virtual servers.
+    ServerData,
+    /// Counters.
+    Statistics,
+    /// VRRP for programs.
+    Json,
+}
+
+/// Where a file goes: where it is configured to go, or under its usual name into the usual folder. With
+/// `data_use_instance` the network namespace and the instance of the daemon are part of the name.
+fn path(settings: &ProcessSettings, file: File) -> PathBuf {
+    let dumps = &settings.dumps;
+    let (configured, usual, suffix) = match file {
+        File::Data => (&dumps.state, "keepalived.data", ""),
+        File::ServerData => (&dumps.state, "keepalived.data", "_check"),
+        File::Statistics => (&dumps.statistics, "keepalived.stats", ""),
+        File::Json => (&dumps.json, "keepalived.json", ""),
+    };
+    let path = match configured {
+        // A folder: PathBuf forgets the slash at the end, the text does not.
+        Some(path) if path.as_os_str().as_encoded_bytes().ends_with(b"/") => path.join(usual),
+        Some(path) => path.clone(),
+        None => directory().join(usual),
+    };
+    let mut stem = path.file_stem().unwrap_or_default().to_owned();
+    stem.push(suffix);
+    if dumps.use_instance {
+        let names: Vec<&str> =
+            settings.net_namespace.iter().chain(&settings.instance).map(String::as_str).collect();
+        if !names.is_empty() {
+            stem.push(".");
+            stem.push(names.join("_"));
+        }
+    }
+    if let Some(extension) = path.extension() {
+        stem.push(".");
+        stem.push(extension);
+    }
+    path.with_file_name(stem)
+}
+
+fn write(path: &Path, text: &str) {
+    match replace(path, text) {
+        Ok(()) => tracing::info!("Wrote {}", path.display()),
+        Err(error) => tracing::error!("{}: {error}", path.display()),
+    }
+}
+
+/// `$TMPDIR` if it is an absolute path of a directory, else `/tmp`.
+fn directory() -> PathBuf {
+    let wanted = std::env::var_os("TMPDIR").map(PathBuf::from);
+    wanted.filter(|path| path.is_absolute() && path.is_dir()).unwrap_or_else(|| "/tmp".into())
+}
+
+/// Puts a new file in the place of the old one, never following a link somebody may have put there.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let mut new = path.to_owned().into_os_string();
+    new.push(format!(".{}", std::process::id()));
+    let new = PathBuf::from(new);
+    let _ = fs::remove_file(&new);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&new)?;
+    file.write_all(text.as_bytes()).and_then(|()| fs::rename(&new, path)).inspect_err(|_| {
+        // The error that counts is on its way already.
+        let _ = fs::remove_file(&new);
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_and_a_link_in_its_place_is_not_followed() {
+        let folder = std::env::temp_dir().join(format!("mainstay-dump-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        let (path, precious) = (folder.join("keepalived.data"), folder.join("precious"));
+        fs::write(&precious, "precious").expect("writes");
+        std::os::unix::fs::symlink(&precious, &path).expect("links");
+        replace(&path, "new").expect("writes");
+        assert_eq!(fs::read_to_string(&path).expect("reads"), "new");
+        assert_eq!(fs::read_to_string(&precious).expect("reads"), "precious");
+        fs::remove_dir_all(&folder).expect("removes");
+    }
+
+    #[test]
+    fn a_file_goes_where_it_is_configured_to_go() {
+        let mut settings = ProcessSettings::default();
+        let name = |path: PathBuf| path.file_name().and_then(|name| name.to_str().map(str::to_owned));
+        assert_eq!(name(path(&settings, File::ServerData)).as_deref(), Some("keepalived_check.data"));
+        settings.dumps.state = Some("/run/ka/state.txt".into());
+        settings.dumps.json = Some("/run/ka/".into());
+        assert_eq!(path(&settings, File::Data), Path::new("/run/ka/state.txt"));
+        assert_eq!(path(&settings, File::ServerData), Path::new("/run/ka/state_check.txt"));
+        assert_eq!(path(&settings, File::Json), Path::new("/run/ka/keepalived.json"));
+        settings.dumps.use_instance = true;
+        assert_eq!(path(&settings, File::Json), Path::new("/run/ka/keepalived.json"), "there is none");
+        settings.net_namespace = Some("red".into());
+        settings.instance = Some("one".into());
+        assert_eq!(path(&settings, File::Json), Path::new("/run/ka/keepalived.red_one.json"));
+    }
+}
