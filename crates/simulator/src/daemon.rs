@@ -24,6 +24,9 @@ const SOCKET_BUFFER: usize = 277;
 /// How long a master with a lease may hold back after it preempted a living one.
 const HOLD_BACK: Duration = Duration::from_millis(10);
 
+/// From when there is something for a loop to do until it does it.
+const WAKING: Duration = Duration::from_micros(5);
+
 /// How often a due tick may leave the next deadline in the past.
 const TICKS: usize = 4;
 
@@ -52,7 +55,7 @@ impl World {
         let brain = Brain::start(node.kind, (now, boot), plan.clone(), own, mac, memory.as_ref(), open);
         self.hearsay.starts(id, memory.is_some());
         node.brain = Some(brain);
-        node.plan = plan;
+        node.configure(plan);
         node.netlink_in_flight = 0;
         node.events_lost = false;
         self.judge.process_started(self.now, id);
@@ -102,7 +105,10 @@ impl World {
         node.waking = true;
         let most = node.loop_delay;
         let late = if most.is_zero() { most } else { self.random.between(Duration::ZERO, most) };
-        self.later(Duration::from_micros(5) + late, Event::Wake(id));
+        let at = self.now + (WAKING + late);
+        if let Some((at, id)) = self.roused.replace((at, id)) {
+            self.at(at, Event::Wake(id));
+        }
     }
 
     /// One turn of a node's loop.
@@ -139,8 +145,9 @@ impl World {
         if let Fact::Heartbeat(beat) = fact {
             return self.feed_heartbeat(id, fact, beat);
         }
+        self.nodes[id].in_order &= matches!(fact, Fact::Packet(_));
         if let Fact::Reload(plan) = fact {
-            self.nodes[id].plan = (**plan).clone();
+            self.nodes[id].configure((**plan).clone());
             self.hearsay.doubt(id);
         }
         if matches!(fact, Fact::List) {
@@ -214,15 +221,18 @@ impl World {
             interval: Duration::from_millis(10 * interval_cs),
             own: node.own,
             before,
-            lapse: self.lapse(id, router),
+            lapse: self.lapse(id, router, before.0),
             standing: self.standing(id, vrrp.sender, router, Duration::from_millis(10 * interval_cs)),
         })
     }
 
     /// Whether the lease of a router (in a group, of any member) is over: as the router counts it, and how long it has been
     /// over by the kernel, which counts from when an advert really left. Of one that is just leaving the router does not know
-    /// yet that it came too late.
-    pub(crate) fn lapse(&self, id: NodeId, router: usize) -> Lapse {
+    /// yet that it came too late. Of one that is no master (`state`) it does not matter.
+    pub(crate) fn lapse(&self, id: NodeId, router: usize, state: State) -> Lapse {
+        if state != State::Master {
+            return Lapse::default();
+        }
         let node = &self.nodes[id];
         let local = node.clock.read(self.now);
         let of = |router| node.kernel.gates.lapsed_since(local, self.scenario.virtual_address(router, 0));
@@ -291,8 +301,10 @@ impl World {
             let what = format!("{}: a sync group is between two states after a step", name(id));
             self.judge.violate(self.now, "group", what);
         }
+        let same = before == &*after;
+        self.nodes[id].in_order &= same;
         let plans = &self.nodes[id].plan.instances;
-        if before == &*after {
+        if same {
             // Nearly always nothing has changed, and only the wait for the next advert begins anew.
             for (router, (plan, (state, _))) in plans.iter().zip(after.iter()).enumerate() {
                 if let Some(hearing) = hearings.iter().find(|hearing| hearing.router == router) {
@@ -368,11 +380,11 @@ impl World {
             node.timer += 1;
             node.fires_at = Some(due);
             let timer = node.timer;
-            self.at(due, Event::Timer(id, timer));
+            self.at(due + WAKING, Event::Timer(id, timer));
         }
     }
 
-    /// A node's timer fires: its loop has something to do, unless the deadline was put off.
+    /// A node's timer fires, and its loop has woken up by now: it takes its turn, unless the deadline was put off.
     pub(crate) fn timer_fires(&mut self, id: NodeId, timer: u64) {
         let node = &mut self.nodes[id];
         if node.timer != timer {
@@ -381,6 +393,7 @@ impl World {
         node.fires_at = None;
         match node.deadline.and_then(|deadline| node.clock.when(deadline)) {
             Some(due) if due > self.now => self.set_timer(id),
+            Some(_) if node.loop_delay.is_zero() && !node.waking => self.wake(id),
             Some(_) => self.rouse(id),
             None => {}
         }
@@ -406,7 +419,7 @@ impl World {
     pub(crate) fn check_settled_node(&mut self, id: NodeId) {
         let node = &self.nodes[id];
         let Some(Brain::Mainstay(router)) = &node.brain else { return };
-        if !node.is_settled() {
+        if node.in_order || !node.is_settled() {
             return;
         }
         let takes_part = |(_, state, _): (&str, State, u8)| matches!(state, State::Backup | State::Master);
@@ -415,13 +428,14 @@ impl World {
             self.judge.violate(self.now, "fault", what);
         }
         let kernel = &node.kernel;
-        let (mut present, mut in_order, mut open_for_ever) = (0, true, false);
+        let (mut present, mut in_order, mut open_for_ever, mut holds_back) = (0, true, false, false);
         for (index, (plan, (_, state, _))) in node.plan.instances.iter().zip(router.states()).enumerate() {
             if state != State::Master {
                 continue;
             }
             let here = plan.addresses.iter().filter(|address| kernel.has(address.address)).count();
             if here == 0 && self.holds_back(id, index) {
+                holds_back = true;
                 continue;
             }
             present += here;
@@ -443,6 +457,7 @@ impl World {
             let what = format!("{} is master with a lease that counts always, and no gate closes", name(id));
             self.judge.violate(self.now, "S2", what);
         }
+        self.nodes[id].in_order = !holds_back;
     }
 
     /// A master that has just preempted a living one may wait a moment before it takes the addresses: it has none.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::fault::Cause;
-use crate::frame::{Arp, Body, Frame, Station, To, mac_of};
+use crate::frame::{Arp, Body, Frame, Station, To, mac_of, station_of};
 use crate::kernel::SECOND_INDEX;
 use crate::node::{Fact, Node, RING};
 use crate::world::{Event, World};
@@ -78,26 +78,23 @@ impl World {
                     self.send(station, &Frame { source: mac, to, body: Body::Arp(answer) });
                 }
             }
-            Body::Probe { from, to, router } => {
-                if node.holds(self.now, to) {
-                    let host = from - self.nodes.len();
-                    self.reached[host * self.scenario.routers + router] = Some(station);
-                }
-            }
         }
     }
 
-    /// A host looks what became of its last probes, and sends the next.
+    /// A host sends a packet to each virtual router. It takes no time on its way: all that matters is whom it reaches.
     pub(crate) fn probe(&mut self, host: usize) {
+        let station = self.nodes.len() + host;
         for router in 0..self.scenario.routers {
             let address = self.scenario.virtual_address(router, 0);
-            let reached = self.reached[host * self.scenario.routers + router].take();
+            let (to, question) = self.hosts[host].probe(self.now, address);
+            let reached = to.map(station_of).filter(|to| {
+                self.network.passes(self.now, station, *to, &mut self.random)
+                    && self.nodes.get(*to).is_some_and(|node| node.holds(self.now, address))
+            });
+            self.trace.mix(reached.map_or(0, |node| node as u64 + 1));
             self.judge.probed(self.now, host, address, reached);
-            let (number, frames) = self.hosts[host].probe(self.now, router, address);
-            self.trace.mix(number);
-            let station = self.nodes.len() + host;
-            for frame in frames.iter().flatten() {
-                self.send(station, frame);
+            if let Some(frame) = question {
+                self.send(station, &frame);
             }
         }
         self.later(PERIOD, Event::Probe(host));

@@ -25,8 +25,10 @@ impl World {
             instance.is_some_and(|instance| instance.addresses.iter().any(|own| own.address == *address))
         };
         let plans = &self.nodes[id].plan.instances;
-        // One bit a router: it was master before this step.
-        let masters = (0..plans.len()).fold(0_u32, |bits, router| {
+        // One bit a router: it was master before this step. Nobody asks but for the sake of a notification.
+        let notifies = actions.iter().any(|action| matches!(action, Action::Notify(_)));
+        let asked = if notifies { plans.len() } else { 0 };
+        let masters = (0..asked).fold(0_u32, |bits, router| {
             bits | u32::from(self.judge.pace.master_since(id, router).is_some()) << router
         });
         let was_master = |name: &str| {
@@ -160,6 +162,7 @@ impl World {
             return;
         }
         self.nodes[id].effects_busy = false;
+        self.nodes[id].in_order = false;
         if !self.nodes[id].runs() {
             return;
         }
@@ -280,7 +283,7 @@ impl World {
             if node.kernel.gates.advert_leaves(local, advert.destination, vrid, priority) {
                 self.check_left_behind(id, &advert);
                 self.note_holders(id);
-            } else {
+            } else if self.nodes[id].gate_closes_at.is_none() {
                 self.await_gate(id);
             }
         }

@@ -54,15 +54,6 @@ pub enum Body {
     Heartbeat(Beat),
     /// ARP, or neighbour discovery, which for our purpose is the same.
     Arp(Arp),
-    /// An ordinary packet of a host to a virtual address.
-    Probe {
-        /// The host.
-        from: Station,
-        /// The virtual address.
-        to: IpAddr,
-        /// The router it belongs to: for the judge, not for the receiver.
-        router: usize,
-    },
 }
 
 /// A VRRP message with what its receiver is told of the IP header.

@@ -22,7 +22,6 @@ pub struct Host {
     believes_announcements: bool,
     /// A few entries: to look through them costs less than to search.
     cache: Vec<(IpAddr, Neighbour)>,
-    probes: u64,
 }
 
 #[derive(Debug)]
@@ -37,35 +36,30 @@ impl Host {
     /// A host with an empty cache.
     #[must_use]
     pub const fn new(station: Station, address: IpAddr, believes_announcements: bool) -> Self {
-        Self { station, address, believes_announcements, cache: Vec::new(), probes: 0 }
+        Self { station, address, believes_announcements, cache: Vec::new() }
     }
 
     /// Sends a packet to a virtual address: a question first if it does not know where that is.
-    /// Returns the number of the probe and what leaves: the packet, and a question.
-    pub fn probe(&mut self, now: Moment, router: usize, to: IpAddr) -> (u64, [Option<Frame>; 2]) {
-        self.probes += 1;
-        let number = self.probes;
+    /// Returns where the packet goes, if it leaves, and the question, if there is one.
+    pub fn probe(&mut self, now: Moment, to: IpAddr) -> (Option<Mac>, Option<Frame>) {
         let mac = mac_of(self.station);
         let question = |to_mac| {
             let arp = Arp { request: true, mac, sender: self.address, target: to };
             Frame { source: mac, to: to_mac, body: Body::Arp(arp) }
         };
         let Some(at) = self.cache.iter().position(|(known, _)| *known == to) else {
-            return (number, [None, Some(question(To::Everybody))]);
+            return (None, Some(question(To::Everybody)));
         };
         let known = &mut self.cache[at].1;
-        let probe = Body::Probe { from: self.station, to, router };
-        let packet = Frame { source: mac, to: To::One(known.mac), body: probe };
         if now.since(known.confirmed) < REACHABLE {
-            return (number, [Some(packet), None]);
+            return (Some(known.mac), None);
         }
         if known.questions >= QUESTIONS {
             let _ = self.cache.swap_remove(at);
-            return (number, [None, Some(question(To::Everybody))]);
+            return (None, Some(question(To::Everybody)));
         }
         known.questions += 1;
-        let question = question(To::One(known.mac));
-        (number, [Some(packet), Some(question)])
+        (Some(known.mac), Some(question(To::One(known.mac))))
     }
 
     /// Takes in an ARP packet.
@@ -118,7 +112,7 @@ mod tests {
 
     fn host_that_knows(station: Station, believes_announcements: bool) -> Host {
         let mut host = Host::new(9, IpAddr::from([10, 0, 0, 99]), believes_announcements);
-        let _ = host.probe(at(0), 0, VIP);
+        let _ = host.probe(at(0), VIP);
         let answer = Arp { request: false, mac: mac_of(station), sender: VIP, target: host.address };
         host.hear(at(0), &answer);
         host
@@ -144,7 +138,7 @@ mod tests {
     fn a_neighbour_that_does_not_answer_is_forgotten() {
         let mut host = host_that_knows(0, true);
         for probe in 0..4 {
-            let _ = host.probe(at(31_000 + probe * 1000), 0, VIP);
+            let _ = host.probe(at(31_000 + probe * 1000), VIP);
         }
         assert_eq!(host.believes(VIP), None);
     }

@@ -109,6 +109,12 @@ impl Network {
         }
     }
 
+    /// Whether an ordinary packet gets from one station to another. Wherever else a switch sends it, nobody looks at it.
+    pub fn passes(&mut self, now: Moment, from: Station, to: Station, random: &mut Random) -> bool {
+        self.learned[from] = Some((from, now));
+        self.cut[from * self.stations + to] == 0 && !random.chance(self.weather.loss)
+    }
+
     /// Carries a frame: tells `deliver` who receives it, how much later, and what arrives, perhaps damaged. Returns to how
     /// many it was lost. VRRP messages and heartbeats go to nodes only: a host does not look at them.
     pub fn carry(
@@ -127,7 +133,7 @@ impl Network {
         .map(|(port, _)| port);
         let stations = match frame.body {
             Body::Vrrp(_) | Body::Heartbeat(_) => self.nodes,
-            Body::Arp(_) | Body::Probe { .. } => self.stations,
+            Body::Arp(_) => self.stations,
         };
         // Nearly always everything arrives, once and whole.
         let fair = self.weather.loss == 0 && self.weather.duplication == 0 && self.weather.damage == 0;
@@ -150,7 +156,7 @@ impl Network {
                 let fragile = match &mut frame.body {
                     Body::Vrrp(vrrp) => Some((&mut vrrp.payload, &mut vrrp.damaged)),
                     Body::Heartbeat(beat) => Some((&mut beat.payload, &mut beat.damaged)),
-                    Body::Arp(_) | Body::Probe { .. } => None,
+                    Body::Arp(_) => None,
                 };
                 if let Some((payload, is_damaged)) = fragile
                     && !fair

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_core::address::InterfaceAddress;
-use mainstay_core::heartbeat::BootId;
+use mainstay_core::heartbeat::{AddressDigest, BootId};
+use mainstay_core::router::plan::InstancePlan;
 use mainstay_core::router::{
     Action, Actions, Advert, Datagram, Input, Link, Packet, Resume, Router, RouterPlan, ScriptOutcome, State,
 };
@@ -73,6 +74,8 @@ pub struct Node {
     pub changes: Vec<Change>,
     /// The configuration the process has.
     pub plan: RouterPlan,
+    /// The digests of its routers' addresses.
+    pub digests: Vec<AddressDigest>,
     /// Reasons for the script to fail.
     pub script_fails: u8,
     /// How late its loop may be.
@@ -81,6 +84,8 @@ pub struct Node {
     pub kernel_delay: Duration,
     /// Events of the kernel that have not arrived.
     pub netlink_in_flight: u32,
+    /// Its kernel was found to have what its routers' states ask for, and neither has changed since.
+    pub in_order: bool,
     /// Whether events were lost and nothing was listed since.
     pub events_lost: bool,
     /// The gates that stand are not those that were asked for last.
@@ -259,6 +264,16 @@ impl Brain {
 }
 
 impl Node {
+    /// The process takes up a configuration.
+    pub fn configure(&mut self, plan: RouterPlan) {
+        let digest = |plan: &InstancePlan| {
+            let addresses: Vec<IpAddr> = plan.addresses.iter().map(|address| address.address).collect();
+            AddressDigest::of(&addresses)
+        };
+        self.digests = plan.instances.iter().map(digest).collect();
+        self.plan = plan;
+    }
+
     /// Whether its process can do anything at this moment.
     #[must_use]
     pub const fn runs(&self) -> bool {

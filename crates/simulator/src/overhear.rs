@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use mainstay_core::heartbeat::AddressDigest;
 use mainstay_core::router::plan::Version;
 use mainstay_core::router::{Datagram, State};
 use mainstay_core::time::Instant;
@@ -72,10 +71,8 @@ impl World {
         let hearings = self.overhear(id, beat, &before);
         let local = self.nodes[id].clock.read(self.now);
         let mut lapses = [Lapse::default(); ROUTERS];
-        for (router, lapse) in lapses.iter_mut().enumerate().take(before.len()) {
-            if before[router].0 == State::Master {
-                *lapse = self.lapse(id, router);
-            }
+        for (router, (lapse, (state, _))) in lapses.iter_mut().zip(before.iter()).enumerate() {
+            *lapse = self.lapse(id, router, *state);
         }
         let mut actions = std::mem::take(&mut self.orders);
         let node = &mut self.nodes[id];
@@ -119,15 +116,14 @@ impl World {
         let (own, local) = (node.own, node.clock.read(self.now));
         let same_interval = plan.version == Version::V3 || word.interval == plan.advert_interval;
         let state = *before.get(router)?;
-        let ours = || plan.addresses.iter().map(|address| address.address).collect::<Vec<IpAddr>>();
         // A stranger's virtual router on the second link is none of ours, unless it is known otherwise.
-        let foreign = beat.link == SECOND_INDEX && AddressDigest::of(&ours()).0 != word.addresses;
+        let foreign = beat.link == SECOND_INDEX && node.digests[router].0 != word.addresses;
         let news = self.hearsay.hear(local, (id, sender, router), own, words, word);
         if news == Belief::No {
             return None;
         }
         let unsure = foreign || news == Belief::Unsure || belief == Belief::Unsure;
-        let lapse = self.lapse(id, router);
+        let lapse = self.lapse(id, router, state.0);
         let is_backup = state.0 == State::Backup || (state.0 == State::Master && lapse.is_over);
         let resigns = word.priority == 0 && is_backup && self.hearsay.follows(id, router, word.source);
         let speaks = word.priority > 0 && word.is_master && same_interval;

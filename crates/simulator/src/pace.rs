@@ -220,7 +220,7 @@ impl Pace {
     ) -> Option<Instant> {
         let wait = self.known[node * self.routers + router].wait?;
         let of = if plan.version == Version::V3 { wait.interval } else { Duration::from_secs(1) };
-        let skew = of * (256 - u32::from(own)) / 256;
+        let skew = Duration::from_nanos(of.as_nanos() as u64 * (256 - u64::from(own)) / 256);
         let silence = if wait.resigned.is_some() { Duration::ZERO } else { wait.interval * 3 };
         Some(wait.since + silence + skew)
     }

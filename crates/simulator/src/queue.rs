@@ -44,14 +44,16 @@ impl<T> Queue<T> {
         }
     }
 
+    /// When the next thing happens.
+    #[must_use]
+    pub fn next(&self) -> Option<Moment> {
+        self.keys.last().map(|key| Moment((key >> 64) as u64))
+    }
+
     /// The next thing, if it happens no later than `end`.
     pub fn pop_until(&mut self, end: Moment) -> Option<(Moment, T)> {
-        let key = *self.keys.last()?;
-        let at = Moment((key >> 64) as u64);
-        if at > end {
-            return None;
-        }
-        let _ = self.keys.pop();
+        let at = self.next().filter(|at| *at <= end)?;
+        let key = self.keys.pop()?;
         let place = key as u32 & ((1 << PLACE) - 1);
         self.free.push(place);
         self.things[place as usize].take().map(|thing| (at, thing))

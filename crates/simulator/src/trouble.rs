@@ -77,10 +77,7 @@ impl World {
             | Fault::GateRefusal(_)
             | Fault::LostEvents(_) => self.recompute(),
         }
-        self.look_at_ways();
-        for node in timed.fault.nodes().into_iter().flatten() {
-            self.note_holders(node);
-        }
+        self.look_around(&timed.fault);
     }
 
     pub(crate) fn fault_ends(&mut self, index: usize) {
@@ -164,8 +161,14 @@ impl World {
             | Fault::GateRefusal(_)
             | Fault::LostEvents(_) => self.recompute(),
         }
+        self.look_around(&timed.fault);
+    }
+
+    /// Something has begun or ended: looks at everything that may be otherwise now.
+    fn look_around(&mut self, fault: &Fault) {
         self.look_at_ways();
-        for node in timed.fault.nodes().into_iter().flatten() {
+        self.nodes.iter_mut().for_each(|node| node.in_order = false);
+        for node in fault.nodes().into_iter().flatten() {
             self.note_holders(node);
         }
     }

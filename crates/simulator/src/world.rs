@@ -31,6 +31,9 @@ pub struct World {
     pub now: Moment,
     pub(crate) random: Random,
     pub(crate) queue: Queue<Event>,
+    /// The node whose loop was the last to have a reason to wake up, and when it does. Nearly always nothing happens before,
+    /// and then this need not go through the queue.
+    pub(crate) roused: Option<(Moment, NodeId)>,
     /// Faults that have not begun, in order.
     upcoming: VecDeque<usize>,
     /// Whether any configuration changes.
@@ -41,8 +44,6 @@ pub struct World {
     /// The nodes.
     pub nodes: Vec<Node>,
     pub(crate) hosts: Vec<Host>,
-    /// Who was reached by the last probe of each host to each router, host by host.
-    pub(crate) reached: Vec<Option<NodeId>>,
     /// Room for the orders of a step, kept because making it costs time.
     pub(crate) orders: Actions,
     /// Watches the rules.
@@ -116,13 +117,13 @@ impl World {
         let mut world = Self {
             now: Moment(0),
             queue: Queue::new(),
+            roused: None,
             upcoming: VecDeque::new(),
             reloads: scenario.faults.iter().any(|timed| matches!(timed.fault, Fault::Reload(..))),
             network: Network::new(scenario.nodes.len(), stations, scenario.weather),
             second: Network::new(scenario.nodes.len(), scenario.nodes.len(), scenario.weather),
             nodes,
             hosts,
-            reached: vec![None; scenario.hosts * scenario.routers],
             orders: Actions::new(),
             judge: Judge::new(&scenario),
             last_words: vec![LastWord::default(); scenario.nodes.len()],
@@ -194,7 +195,7 @@ impl World {
     /// Runs until a moment, or until a rule is broken.
     pub fn run_until(&mut self, end: Moment) {
         while self.judge.violations.is_empty() {
-            let Some((at, event)) = self.queue.pop_until(end) else { break };
+            let Some((at, event)) = self.next_until(end) else { break };
             self.now = at;
             self.events += 1;
             self.handle(event);
@@ -206,6 +207,17 @@ impl World {
         if self.judge.violations.is_empty() {
             self.now = self.now.max(end);
         }
+    }
+
+    /// The next event, if it happens no later than `end`.
+    fn next_until(&mut self, end: Moment) -> Option<(Moment, Event)> {
+        if let Some((at, node)) = self.roused.take() {
+            if at <= end && self.queue.next().is_none_or(|next| at < next) {
+                return Some((at, Event::Wake(node)));
+            }
+            self.queue.push(at, Event::Wake(node));
+        }
+        self.queue.pop_until(end)
     }
 
     fn handle(&mut self, event: Event) {
@@ -305,10 +317,12 @@ fn new_node(scenario: &Scenario, id: NodeId) -> Node {
         memory: None,
         changes: Vec::new(),
         plan: scenario.plan(id, &[]),
+        digests: Vec::new(),
         script_fails: 0,
         loop_delay: Duration::ZERO,
         kernel_delay: Duration::ZERO,
         netlink_in_flight: 0,
+        in_order: false,
         events_lost: false,
         gates_refused: false,
         unsent: VecDeque::new(),
