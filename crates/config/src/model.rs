@@ -164,6 +164,21 @@ pub struct ProcessSettings {
     pub record: Option<PathBuf>,
     /// The files that signals ask for.
     pub dumps: Dumps,
+    /// `reload_time_file`.
+    pub reload_time: Option<ReloadTime>,
+    /// `reload_file`: exists while a configuration is read for a reload.
+    pub reload_marker: Option<PathBuf>,
+    /// `fifo_write_vrrp_states_on_reload`.
+    pub states_on_reload: bool,
+}
+
+/// A file that says when to reload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadTime {
+    /// Its path.
+    pub file: PathBuf,
+    /// `reload_repeat`: it stays, and a time without a date is every day.
+    pub repeat: bool,
 }
 
 /// Where the files go that signals ask for. A path that ends with `/` is a folder; `None` is `$TMPDIR` or `/tmp`.

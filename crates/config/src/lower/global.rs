@@ -15,8 +15,11 @@ use super::values::{
     whole_seconds,
 };
 use super::{Lowering, dumps, heartbeats, later, lease, mail, notify, scheduling, servers};
-use crate::model::TimedCommand;
+use crate::model::{ReloadTime, TimedCommand};
 use crate::tree::{Statement, Word};
+
+/// Where `reload_file` is if it does not say.
+const RELOAD_FILE: &str = "/run/keepalived.reload";
 
 /// What instances and other blocks take from `global_defs`.
 #[derive(Debug)]
@@ -59,6 +62,8 @@ pub(crate) struct Defaults {
     pub(crate) probe_before_take: bool,
     /// `claim_watch`.
     pub(crate) claim_watch: bool,
+    /// `reload_repeat`, before `reload_time_file` was read.
+    reload_repeat: bool,
     /// Mail.
     pub(crate) mail: mail::Said,
     /// `iproute_usr_dir`.
@@ -99,6 +104,7 @@ impl Defaults {
             mismatch_policy: MismatchPolicy::Take,
             probe_before_take: false,
             claim_watch: true,
+            reload_repeat: false,
             mail: mail::Said::default(),
             iproute_distribution: None,
             iproute_administrator: None,
@@ -213,12 +219,31 @@ fn node(lowering: &mut Lowering<'_>, statement: &Statement) -> bool {
             }
         }
         "umask" => scheduling::umask(lowering, statement),
+        "reload_time_file" => {
+            let file = absolute(lowering, statement, "no reload is planned");
+            let repeat = lowering.defaults.reload_repeat;
+            lowering.model.process.reload_time = file.map(|file| ReloadTime { file, repeat });
+        }
+        "reload_repeat" => {
+            lowering.defaults.reload_repeat = true;
+            lowering.model.process.reload_time.iter_mut().for_each(|time| time.repeat = true);
+        }
+        "reload_file" => {
+            lowering.model.process.reload_marker = match statement.arguments().first() {
+                Some(_) => absolute(lowering, statement, "there is no such file"),
+                None => Some(RELOAD_FILE.into()),
+            };
+        }
+        "fifo_write_vrrp_states_on_reload" => lowering.model.process.states_on_reload = true,
         "reload_check_config" => lowering.model.process.reload_check_config = true,
         "iproute_usr_dir" => lowering.defaults.iproute_distribution = path(lowering, statement),
         "iproute_etc_dir" => lowering.defaults.iproute_administrator = path(lowering, statement),
         "log_unknown_vrids" => settings.log_unknown_vrids = true,
         "realtime" => scheduling::realtime(lowering, statement),
-        "record" => record(lowering, statement),
+        "record" => {
+            let path = absolute(lowering, statement, "nothing is recorded");
+            lowering.model.process.record = path.or(lowering.model.process.record.take());
+        }
         _ => return false,
     }
     true
@@ -414,16 +439,16 @@ fn group(lowering: &mut Lowering<'_>, statement: &Statement, family: Family) -> 
     found
 }
 
-/// `@mainstay record PATH`. The daemon's working directory is nobody's business.
-fn record(lowering: &mut Lowering<'_>, statement: &Statement) {
-    let Some(word) = required(&mut lowering.report, statement, "a path") else { return };
+/// A path that does not depend on the working directory, which is nobody's business; `instead` is what happens without one.
+fn absolute(lowering: &mut Lowering<'_>, statement: &Statement, instead: &str) -> Option<PathBuf> {
+    let word = required(&mut lowering.report, statement, "a path")?;
     let path = PathBuf::from(&word.text);
     if path.is_absolute() {
-        lowering.model.process.record = Some(path);
-    } else {
-        let what = format!("`{word}` does not begin with /");
-        lowering.report.complain("relative-path", word.span, what).because("nothing is recorded");
+        return Some(path);
     }
+    let what = format!("`{word}` does not begin with /");
+    lowering.report.complain("relative-path", word.span, what).because(instead);
+    None
 }
 
 fn path(lowering: &mut Lowering<'_>, statement: &Statement) -> Option<PathBuf> {

@@ -56,8 +56,6 @@ fn instead(keyword: &str) -> Option<&'static str> {
         | "snmp_vs_stats_update_interval"
         | "snmp_rs_stats_update_interval" => "there is no SNMP agent",
         "enable_dbus" | "dbus_service_name" | "dbus_no_interface_name" => "there is no D-Bus service",
-        "reload_time_file" | "reload_repeat" | "reload_file" => "a reload comes with SIGHUP only",
-        "fifo_write_vrrp_states_on_reload" => "only changes are written",
         _ => return None,
     })
 }

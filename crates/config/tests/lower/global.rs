@@ -169,3 +169,15 @@ fn files_that_signals_ask_for_go_where_they_are_told() {
     assert!(told.use_instance);
     assert_eq!(global("json_dump_file j").says(["relative-path"]).model.process.dumps.json, None);
 }
+
+#[test]
+fn a_reload_can_be_planned_and_marked_and_told() {
+    let process = |lines: &str| global(lines).clean().model.process;
+    let time = process("reload_repeat\nreload_time_file /run/when").reload_time.expect("a file");
+    assert_eq!((time.file.as_path(), time.repeat), (Path::new("/run/when"), true));
+    assert!(!process("reload_time_file /run/when").reload_time.expect("a file").repeat);
+    assert_eq!(process("reload_file").reload_marker.as_deref(), Some(Path::new("/run/keepalived.reload")));
+    assert_eq!(process("reload_file /run/r").reload_marker.as_deref(), Some(Path::new("/run/r")));
+    assert!(process("fifo_write_vrrp_states_on_reload").states_on_reload);
+    assert_eq!(global("reload_time_file when").says(["relative-path"]).model.process.reload_time, None);
+}

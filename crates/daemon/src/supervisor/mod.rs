@@ -15,6 +15,7 @@
 //!
 //! TODO-correctness: if the supervisor itself is killed the children hand over, but nobody is left to run stop scripts.
 
+mod appointment;
 mod backoff;
 mod child;
 mod children;
@@ -54,6 +55,7 @@ use crate::frames::{FromDirector, FromRouter, ToDirector, ToRouter};
 use crate::pidfile::PidFile;
 use crate::service_manager::ServiceManager;
 use crate::signals::{Request, Signals};
+use appointment::Appointment;
 use child::Child;
 use configuration::Errors;
 use dump::{Cleared, Wanted};
@@ -80,6 +82,7 @@ struct Supervisor {
     /// What it leaves out.
     errors: Errors,
     reload: Reload,
+    appointment: Appointment,
     phase: Phase,
     /// Exit status when everything has ended.
     status: u8,
@@ -155,6 +158,7 @@ impl Supervisor {
             self.service_manager.next_deadline(),
             self.phase.deadline(),
             self.reload.deadline(),
+            self.appointment.next_deadline(),
             self.withdrawal.deadline(),
         ];
         let Some(next) = deadlines.into_iter().flatten().min() else { return PollTimeout::NONE };
@@ -317,6 +321,10 @@ impl Supervisor {
         self.post.go_on(self.reload.newest(&self.model), now);
         self.service_manager.tick(now);
         self.reload_tick(now);
+        if self.phase.is_running() && self.appointment.has_come(now) {
+            tracing::info!("The time of the planned reload has come");
+            self.begin_reload(now);
+        }
         for change in self.files.changes(now) {
             self.file_read(change);
         }

@@ -7,6 +7,8 @@
 //! What belongs to a process rather than to the plan (scheduling, locked memory, titles, pid files, the network
 //! namespace) stays as it was at the start, as most of it does in keepalived; the log says so.
 
+use std::fs::File;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use mainstay_config::Model;
@@ -16,6 +18,7 @@ use mainstay_system::memory::release_free;
 
 use super::Supervisor;
 use super::configuration::{self, Accepted, Purpose};
+use super::dump::Wanted;
 use super::stop::Phase;
 use crate::frames::{ToDirector, ToRouter};
 
@@ -90,7 +93,10 @@ impl Supervisor {
         }
         tracing::info!("Reloading");
         self.service_manager.reloading();
-        match configuration::read(&self.options, Purpose::Reload(&self.errors)) {
+        let marker = self.model.process.reload_marker.clone().and_then(Marker::set);
+        let read = configuration::read(&self.options, Purpose::Reload(&self.errors));
+        drop(marker);
+        match read {
             Ok(accepted) => self.hand_over(accepted, now),
             Err(refused) => {
                 self.reload.refused += 1;
@@ -162,6 +168,9 @@ impl Supervisor {
         let Some(pending) = self.reload.pending.take() else { return };
         self.model = *pending.model;
         self.follow_model(now);
+        if self.model.process.states_on_reload {
+            self.ask_for_report(Wanted::States);
+        }
         release_free();
         tracing::info!("Reload complete");
         self.service_manager.ready();
@@ -178,6 +187,29 @@ impl Supervisor {
     /// The configuration that is in force, or is about to be.
     pub(super) fn newest_model(&self) -> &Model {
         self.reload.newest(&self.model)
+    }
+}
+
+/// `reload_file`: it is there while the configuration is read, so that whoever writes the configuration can wait.
+struct Marker(PathBuf);
+
+impl Marker {
+    fn set(path: PathBuf) -> Option<Self> {
+        match File::create(&path) {
+            Ok(_) => Some(Self(path)),
+            Err(error) => {
+                tracing::warn!("reload_file {}: {error}", path.display());
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Marker {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.0) {
+            tracing::warn!("reload_file {}: {error}", self.0.display());
+        }
     }
 }
 

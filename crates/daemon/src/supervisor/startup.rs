@@ -88,6 +88,7 @@ fn start(options: DaemonOptions) -> Result<Supervisor, Failed> {
         model,
         errors,
         reload: Reload::default(),
+        appointment: Default::default(),
         phase: Phase::Starting,
         status: 0,
         signals,
@@ -174,6 +175,7 @@ impl Supervisor {
     /// Another configuration is in force: watches what it wants watched.
     pub(super) fn follow_model(&mut self, now: Instant) {
         self.scripts.follow(&self.model.process);
+        self.appointment.follow(self.model.process.reload_time.as_ref(), now);
         for fifo in self.fifos.follow(&self.model.fifos) {
             if let Some(reader) = &fifo.script {
                 self.scripts.start_fifo_reader(reader, &fifo.path, now);

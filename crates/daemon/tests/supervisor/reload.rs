@@ -1,6 +1,10 @@
 //! Reload: all or nothing, and nothing that did not change is touched.
 
+use std::fs::OpenOptions;
+use std::io::Read;
 use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -118,5 +122,34 @@ fn a_reload_asked_for_while_the_startup_script_runs_is_not_forgotten() -> Result
         .until("the new address is held", || stage.node.holds("192.0.2.200"))
         .with_context(|| daemon.log())?;
     ensure!(!stage.node.holds(ADDRESS), "{}", daemon.log());
+    Ok(())
+}
+
+#[test]
+fn a_file_says_when_to_reload_and_the_states_are_told_again() -> Result<()> {
+    let stage = Stage::new("appointment")?;
+    let (when, marker, fifo) = (stage.path("when"), stage.path("reloading"), stage.path("fifo"));
+    let before = format!(
+        "global_defs {{\n reload_time_file {}\n reload_file {}\n notify_fifo {}\n fifo_write_vrrp_states_on_reload\n}}",
+        when.display(),
+        marker.display(),
+        fifo.display()
+    );
+    let daemon = stage.start(&configuration(&before, ""))?;
+    let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
+    let mut reader = OpenOptions::new().read(true).custom_flags(flags).open(&fifo)?;
+    let soon = Command::new("date").args(["-d", "+3 seconds", "+%H:%M:%S"]).output()?;
+    std::fs::write(&when, &soon.stdout)?;
+    stage.until("it is planned", || daemon.log().contains("Reload planned for"))?;
+    stage.until("it is done", || daemon.log().contains("Reload complete")).with_context(|| daemon.log())?;
+    ensure!(!when.exists() && !marker.exists(), "both files are gone");
+    let mut told = String::new();
+    stage
+        .until("the state is told again", || {
+            // Nothing there is no news.
+            let _ = reader.read_to_string(&mut told);
+            told.lines().filter(|line| *line == "INSTANCE \"VI_1\" MASTER 100").count() == 2
+        })
+        .with_context(|| told.clone())?;
     Ok(())
 }

@@ -16,11 +16,12 @@ use std::path::{Path, PathBuf};
 
 use mainstay_config::model::ProcessSettings;
 use mainstay_core::director;
-use mainstay_core::router::Report;
 use mainstay_core::router::report::Counters;
+use mainstay_core::router::{Notification, NotifyObject, NotifyState, Report, State};
 
 use self::view::View;
-use super::Supervisor;
+use super::fifos::About;
+use super::{Supervisor, notify};
 use crate::frames::{ToDirector, ToRouter};
 
 /// Who wants a report of the router.
@@ -34,6 +35,8 @@ pub enum Wanted {
     StatisticsAndClear,
     /// `keepalived.json`.
     Json,
+    /// The FIFOs: the state of everything, after a reload.
+    States,
     /// The director, under its own number.
     Director(u64),
 }
@@ -74,6 +77,11 @@ impl Supervisor {
             Wanted::Json => {
                 write(&path(settings, File::Json), &json::text(&view, settings.dumps.json_version))
             }
+            Wanted::States => {
+                for told in states(report) {
+                    self.fifos.write(About::Vrrp, &notify::fifo_line(&told));
+                }
+            }
             Wanted::Director(theirs) => {
                 self.director.send(&ToDirector::RouterReport(theirs, Box::new(report.clone())));
             }
@@ -84,6 +92,28 @@ impl Supervisor {
     pub(super) fn servers_reported(&self, report: &director::Report) {
         write(&path(&self.model.process, File::ServerData), &text::server_data(report));
     }
+}
+
+/// What the FIFOs would have been told of the states everything is in.
+fn states(report: &Report) -> Vec<Notification> {
+    let told = |object: NotifyObject, state: State, priority: u8| {
+        let state = match state {
+            State::Master => NotifyState::Master,
+            State::Backup => NotifyState::Backup,
+            State::Fault => NotifyState::Fault,
+            State::Init => return None,
+        };
+        Some(Notification { object, state, priority })
+    };
+    let instances = report.instances.iter().filter_map(|instance| {
+        let object = NotifyObject::Instance(instance.name.clone());
+        told(object, instance.state, instance.effective_priority)
+    });
+    let groups = report
+        .groups
+        .iter()
+        .filter_map(|group| told(NotifyObject::Group(group.name.clone()), group.state, 0));
+    instances.chain(groups).collect()
 }
 
 /// The files there are.
