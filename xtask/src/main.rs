@@ -1,9 +1,10 @@
-//! The project's own chores: `cargo xtask test | tidy | fuzz | mutants | bench | vm | vm-tests | vm-tables | ci`.
+//! The project's own chores: `cargo xtask test | tidy | coverage | fuzz | mutants | bench | vm | vm-tests | vm-tables | ci`.
 //!
 //! `cargo xtask test` is the one command of the README. It looks at what the machine has ([`machine`]), runs one
 //! [`steps`] after the other as listed in [`mod@test`], and ends with a table and a line that says how many checks passed.
 
 mod bench;
+mod coverage;
 mod fuzz;
 mod machine;
 mod mutants;
@@ -40,6 +41,12 @@ enum Chore {
     Ci,
     /// Check the shape of the source: arrows between crates, banned words, module docs, file lengths.
     Tidy,
+    /// Say of every keyword whether it works, and which test shows it.
+    Coverage {
+        /// Only what does not work.
+        #[arg(long)]
+        missing: bool,
+    },
     /// Build the fuzz targets and run each for a while.
     Fuzz {
         /// How long each target runs, in seconds.
@@ -104,6 +111,7 @@ fn main() -> ExitCode {
             test::run(&root(), &options)
         }
         Chore::Tidy => tidy::run(&root()),
+        Chore::Coverage { missing } => coverage::run(&root(), missing),
         Chore::Fuzz { seconds } => fuzz::run(&root(), seconds).map(drop),
         Chore::Mutants { words, seeds } => mutants::run(&root(), &words, seeds),
         Chore::Vm { options, words } => vm::run(&root(), &options, &words).map(|status| {

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::steps::{Count, Steps, check, count_tests};
-use crate::{cargo, fuzz, machine, tidy, vm};
+use crate::{cargo, coverage, fuzz, machine, tidy, vm};
 
 /// The simulator for a minute or two, the same seeds every time. TODO-correctness: one of 20,000 fresh seeds breaks S2
 /// (`--seed 1795260000009405`: after two cuts in opposite directions an equal master gives way 0.1 s later than the judge
@@ -56,6 +56,11 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
             "-D",
             "warnings",
         ]))
+    });
+    steps.run("keywords", || {
+        let rows = coverage::look(root)?;
+        println!("each of {rows} keywords has its verdict");
+        Ok(Count::ONE)
     });
     steps.run("docs", || {
         let mut command = runner.cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);

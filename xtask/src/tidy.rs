@@ -68,7 +68,10 @@ fn arrows_of<'a>(name: &str, used: impl Iterator<Item = &'a str>) -> Vec<String>
 }
 
 /// Every Rust file of ours, relative to the workspace.
-fn source_files(root: &Path) -> Result<Vec<PathBuf>> {
+///
+/// # Errors
+/// When a folder cannot be listed.
+pub fn source_files(root: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders: Vec<_> = ["crates", "xtask", "fuzz"].map(|name| root.join(name)).into();
     while let Some(folder) = folders.pop() {
