@@ -20,6 +20,7 @@ mod properties;
 mod routes;
 mod rules;
 mod scripts;
+mod seldom;
 mod servers;
 mod static_entries;
 mod strict;

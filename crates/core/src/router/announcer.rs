@@ -151,6 +151,21 @@ mod tests {
     }
 
     #[test]
+    fn neighbour_advertisements_have_an_interval_of_their_own() {
+        let mut announcer = Announcer::default();
+        let settings = Settings { na_interval: Duration::from_millis(10), ..Settings::default() };
+        announcer.replan(&RouterPlan { settings, ..RouterPlan::default() });
+        let advertisement = |last: u16| Announcement {
+            address: [0xfe80, 0, 0, 0, 0, 0, 0, last].into(),
+            ..announcement(1, 2)
+        };
+        assert!(announcer.admit(at(0), "eth0", advertisement(1)));
+        assert!(!announcer.admit(at(0), "eth0", advertisement(2)));
+        assert!((0..100).all(|last| announcer.admit(at(0), "eth0", announcement(last, 2))), "ARP has none");
+        assert_eq!(announcer.take_due(at(10)), [advertisement(2)]);
+    }
+
+    #[test]
     fn a_garp_group_shares_one_interval_among_its_links() {
         let mut announcer = Announcer::default();
         let limit = AnnounceLimit {

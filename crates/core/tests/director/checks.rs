@@ -178,3 +178,19 @@ fn an_answer_to_an_older_question_is_not_believed() {
     world.tell(Input::Answered { checker: old, outcome: failed });
     assert_eq!(world.listed(), ["10.0.0.1:81 1"]);
 }
+
+#[test]
+fn every_failure_is_told_where_that_is_asked_for() {
+    let told = |all| {
+        let mut world =
+            World::new(one(1, |server| judged(server, |judgement| judgement.log_all_failures = all)));
+        world.server("10.0.0.1", Answer::Bad);
+        world.pass(60 * SECOND);
+        (world.asked.len(), world.log.iter().filter(|line| line.contains(": failed: ")).count())
+    };
+    let (asked, once) = told(false);
+    assert!(asked >= 5 && once <= 1, "{once} of {asked}");
+    // The first answer takes the server out, which is told in words of its own.
+    let (asked, every) = told(true);
+    assert_eq!(every, asked - 1);
+}
