@@ -1,6 +1,7 @@
 //! One daemon with one file on a machine of its own: every link it names is there, and nobody answers.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
@@ -39,7 +40,7 @@ pub struct Scene {
     pub node: Node,
     pub daemon: Process,
     /// Bytes of its log that were looked at.
-    heard: usize,
+    heard: u64,
     /// Its processes while they are stopped, parents first.
     frozen: Vec<u32>,
 }
@@ -97,11 +98,14 @@ impl Scene {
 
     /// Whether it said it is started since it was asked last.
     fn says_started(&mut self) -> bool {
-        let log = fs::read(self.daemon.log_path()).unwrap_or_default();
-        let news = log.get(self.heard..).unwrap_or_default();
+        let mut news = Vec::new();
+        let read = File::open(self.daemon.log_path()).and_then(|mut log| {
+            log.seek(SeekFrom::Start(self.heard))?;
+            log.read_to_end(&mut news)
+        });
         // A word may have come in part only.
-        self.heard = log.len().saturating_sub(STARTED.len());
-        String::from_utf8_lossy(news).contains(STARTED)
+        self.heard += read.unwrap_or_default().saturating_sub(STARTED.len()) as u64;
+        String::from_utf8_lossy(&news).contains(STARTED)
     }
 
     /// Stops it where it is.
