@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use mainstay::lab::{Lab, Node, wait_until};
 
-use super::bare;
+use super::bare::{self, Cost};
 use super::common::Both;
 use super::common::report::{Report, Target};
 use super::listeners::{Layout, Listeners};
@@ -16,6 +16,8 @@ use super::subject::{Checks, PATIENCE, Programs, Side, Subject};
 
 /// `connect_timeout`.
 const TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the bare loop runs before a contestant, and again after it.
+const BARE_WINDOW: Duration = Duration::from_secs(5);
 /// Servers that are killed, one after the other.
 const KILLED: usize = 5;
 
@@ -110,6 +112,13 @@ fn round(
     let layout = Layout::new(count, Ipv4Addr::new(127, 0, 1, 1));
     let listeners = Listeners::start(node.namespace(), layout)?;
     let checks = Checks::tcp(layout, delay, TIMEOUT);
+    let bare = || {
+        // What Mainstay has made when its window begins: one each, and those of a second.
+        let before = count + count / delay.as_secs().max(1) as usize;
+        let window = window.unwrap_or_default().min(BARE_WINDOW);
+        bare::measure(node.namespace(), layout, delay, before, window)
+    };
+    let bare_before = if window.is_some() { bare()? } else { Cost::default() };
     let mut subject = Subject::start((&lab, &node), programs, side, &checks, "")?;
     let mut figures = Figures { all_up: subject.all_up(PATIENCE), ..Figures::default() };
     ensure!(subject.up() > 0, "nothing is up\n{}", subject.last_words());
@@ -136,9 +145,7 @@ fn round(
     figures.stop = subject.stop().with_context(|| subject.last_words())?;
     figures.left = precise(left_in_table(&node));
 
-    let rate = precise(count) / delay.as_secs_f64();
-    let bare = bare::measure(node.namespace(), layout, rate, Duration::from_secs(5).min(window))?;
-    figures.bare_us = bare.as_secs_f64() * 1e6;
+    figures.bare_us = bare_before.with(bare()?);
     Ok(figures)
 }
 

@@ -27,6 +27,11 @@ const TIMES: u32 = 3;
 /// By how much a check may be late for another reason than having been stopped.
 const GRACE: Duration = Duration::from_millis(250);
 
+/// By how much the wire may be late: half of what a check can wait beyond the round trip.
+const TOLERATED: Duration = Duration::from_millis(100);
+/// How often all is measured anew if it was later.
+const TRIES: u32 = 3;
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Figures {
     all_up: f64,
@@ -35,13 +40,34 @@ struct Figures {
     gap_far: f64,
     false_stopped: f64,
     gap_stopped: f64,
+    /// Of the wire, while failures were counted.
+    wire_late: f64,
+    wire_lost: f64,
+}
+
+impl Figures {
+    /// Whether the wire was what it should be; if not, failures may be real ones.
+    fn are_worth_something(&self) -> bool {
+        self.wire_late <= TOLERATED.as_secs_f64() && self.wire_lost == 0.0
+    }
 }
 
 /// Measures both, one after the other.
 pub fn run(programs: &Programs, count: usize, delay: Duration, report: &mut Report) -> Result<()> {
     let mut figures = Both::<Figures>::default();
     for (index, side) in Side::BOTH.into_iter().enumerate() {
-        *figures.side(index) = measure(programs, side, count, delay).with_context(|| format!("{side:?}"))?;
+        for _ in 0..TRIES {
+            let measured = measure(programs, side, count, delay).with_context(|| format!("{side:?}"))?;
+            *figures.side(index) = measured;
+            if measured.are_worth_something() {
+                break;
+            }
+            println!(
+                "  (the wire was {:.0} ms late and lost {} frames: once more)",
+                measured.wire_late * 1e3,
+                measured.wire_lost
+            );
+        }
     }
     report.heading(&format!(
         "{count} TCP checks, round trip {} s, connect_timeout {} s, retry 0, delay_loop and warmup {} s",
@@ -64,13 +90,15 @@ pub fn run(programs: &Programs, count: usize, delay: Duration, report: &mut Repo
     line("longest time between two checks of a server", " s", 2, |f| f.gap_far, delay + GRACE);
     line("false failures, stopped 3 times for 1.5 s", "", 0, |f| f.false_stopped, Duration::ZERO);
     line("longest time between two checks of a server", " s", 2, |f| f.gap_stopped, delay + STOPPED + GRACE);
+    line("the wire of this benchmark was late by", " s", 3, |f| f.wire_late, TOLERATED);
+    line("  and lost frames", "", 0, |f| f.wire_lost, Duration::ZERO);
     Ok(())
 }
 
 fn measure(programs: &Programs, side: Side, count: usize, delay: Duration) -> Result<Figures> {
     let lab = Lab::new(&format!("trouble-{side:?}"))?;
     let (balancer, servers) = (lab.bare_node("balancer")?, lab.bare_node("servers")?);
-    let _wire = Wire::join([(&balancer, "10.8.0.1/24"), (&servers, "10.8.0.2/24")], ROUND_TRIP / 2)?;
+    let wire = Wire::join([(&balancer, "10.8.0.1/24"), (&servers, "10.8.0.2/24")], ROUND_TRIP / 2)?;
     let layout = Layout::new(count, Ipv4Addr::new(10, 8, 0, 2));
     let listeners = Listeners::start(servers.namespace(), layout)?;
     let checks = Checks::tcp(layout, delay, TIMEOUT);
@@ -88,6 +116,7 @@ fn measure(programs: &Programs, side: Side, count: usize, delay: Duration) -> Re
         if silent { f64::NAN } else { longest.as_secs_f64() }
     };
     listeners.look();
+    wire.faults();
     let before = subject.downs().len();
     thread::sleep(delay * 2 + GRACE);
     figures.gap_far = longest(&listeners);
@@ -104,5 +133,7 @@ fn measure(programs: &Programs, side: Side, count: usize, delay: Duration) -> Re
     thread::sleep(TIMEOUT * 2);
     figures.gap_stopped = longest(&listeners);
     figures.false_stopped = precise(subject.downs().len() - between);
+    let faults = wire.faults();
+    (figures.wire_late, figures.wire_lost) = (faults.late.as_secs_f64(), precise(faults.lost));
     Ok(figures)
 }

@@ -1,23 +1,30 @@
 //! A link on which every packet takes its time. (This is what netem is for, which many kernels lack.)
 //!
-//! Two veth pairs end in namespaces of their own; a thread carries every frame from one to the other after a delay.
+//! Two veth pairs end in namespaces of their own; a thread carries every frame from one to the other after a delay. It
+//! has real-time priority where that is allowed, and says how late it was: a wire that is slower than it should be makes
+//! failures that are none of the checker's.
 
 use std::collections::VecDeque;
 use std::io::Read;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use mainstay::lab::{Namespace, Node};
 use mainstay_core::vrrp::checksum::Sum;
+use mainstay_system::realtime::round_robin;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
+/// Of the thread, above everything that is measured.
+const PRIORITY: u8 = 2;
+/// Of the nodes' links.
+const HARDWARE: [&str; 2] = ["02:00:00:00:08:01", "02:00:00:00:08:02"];
 /// Every kind of frame, in network order.
 const ALL_KINDS: u16 = 0x0003_u16.to_be();
 /// A link's longest frame, with room to spare.
@@ -29,31 +36,67 @@ const TCP: u8 = 6;
 
 /// The thread that carries, until it is dropped.
 pub struct Wire {
-    stop: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    /// The greatest lateness of a frame since it was asked for, in microseconds.
+    late_us: AtomicU64,
+    lost: AtomicUsize,
+}
+
+/// What a wire did wrong.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Faults {
+    /// By how much it was late, at most.
+    pub late: Duration,
+    /// Frames that found no room at the other end.
+    pub lost: usize,
 }
 
 impl Wire {
     /// Joins two nodes by links named `far` with these addresses (with prefix length).
     pub fn join(nodes: [(&Node, &str); 2], delay: Duration) -> Result<Self> {
-        let ends = [End::new(nodes[0])?, End::new(nodes[1])?];
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let ends = [End::new(nodes[0], HARDWARE[0])?, End::new(nodes[1], HARDWARE[1])?];
+        // Nobody has to ask who has an address: a question and its answer would take as long as `connect_timeout`, and
+        // the packets that wait for it are soon too many.
+        for (from, to) in [(0, 1), (1, 0)] {
+            let address = nodes[to].1.split('/').next().unwrap_or_default();
+            nodes[from]
+                .0
+                .namespace()
+                .ip(&format!("neighbour replace {address} lladdr {} dev far nud permanent", HARDWARE[to]))?;
+        }
+        let shared = Arc::new(Shared::default());
+        let ours = Arc::clone(&shared);
         let carry = move || {
-            let mut carrier = Carrier { ends, delay, on_the_way: VecDeque::new() };
-            while !stopped.load(Ordering::Relaxed) {
+            // Without the right to it, it is as urgent as all others, and says how late it was.
+            let _ = round_robin(PRIORITY);
+            let mut carrier = Carrier { ends, delay, on_the_way: VecDeque::new(), shared: ours };
+            while !carrier.shared.stop.load(Ordering::Relaxed) {
                 carrier.turn();
             }
         };
         let thread =
             std::thread::Builder::new().name("wire".into()).spawn(carry).context("start a thread")?;
-        Ok(Self { stop, thread: Some(thread) })
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// What it did wrong since this was asked before.
+    pub fn faults(&self) -> Faults {
+        Faults {
+            late: Duration::from_micros(self.shared.late_us.swap(0, Ordering::Relaxed)),
+            lost: self.shared.lost.swap(0, Ordering::Relaxed),
+        }
     }
 }
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.shared.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             // It has said why, should it have panicked.
             let _ = thread.join();
@@ -69,7 +112,7 @@ struct End {
 }
 
 impl End {
-    fn new((node, address): (&Node, &str)) -> Result<Self> {
+    fn new((node, address): (&Node, &str), hardware: &str) -> Result<Self> {
         let namespace = Namespace::new()?;
         let path = namespace.path();
         let socket = namespace.run(|| {
@@ -83,7 +126,10 @@ impl End {
             Ok::<_, std::io::Error>(socket)
         });
         let socket = socket?.context("open a packet socket")?;
-        node.namespace().ip(&format!("link add far type veth peer name far netns {}", path.display()))?;
+        node.namespace().ip(&format!(
+            "link add far address {hardware} type veth peer name far netns {}",
+            path.display()
+        ))?;
         namespace.ip("link set far up")?;
         node.namespace().ip("link set far up")?;
         node.add_address("far", address)?;
@@ -102,6 +148,7 @@ struct Carrier {
     delay: Duration,
     /// When each frame arrives, at which end.
     on_the_way: VecDeque<(Instant, usize, Vec<u8>)>,
+    shared: Arc<Shared>,
 }
 
 impl Carrier {
@@ -125,9 +172,12 @@ impl Carrier {
         }
         let now = Instant::now();
         while self.on_the_way.front().is_some_and(|(due, ..)| *due <= now) {
-            let Some((_, to, frame)) = self.on_the_way.pop_front() else { break };
-            // What does not fit is lost, as on any wire.
-            let _ = self.ends[to].socket.send_to(&frame, &self.ends[to].link);
+            let Some((due, to, frame)) = self.on_the_way.pop_front() else { break };
+            let late = u64::try_from((now - due).as_micros()).unwrap_or(u64::MAX);
+            self.shared.late_us.fetch_max(late, Ordering::Relaxed);
+            if self.ends[to].socket.send_to(&frame, &self.ends[to].link).is_err() {
+                self.shared.lost.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 }

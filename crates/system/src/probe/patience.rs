@@ -17,9 +17,10 @@ use mainstay_core::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::pulse::Pulse;
+use super::pulse::{Follower, PERIOD, Pulse};
 use super::trouble::{Trouble, seconds};
 
 /// How many timeouts a whole exchange may take: half a minute with keepalived's default of 5 s.
@@ -59,7 +60,16 @@ impl<'a> Patience<'a> {
         future: impl Future<Output = T>,
     ) -> Result<T, Expired> {
         tokio::pin!(future);
-        let timer = sleep_until(self.deadline());
+        let (deadline, follower) = (self.deadline(), self.pulse.follow());
+        if self.silence > PERIOD {
+            // Most answers come sooner than a beat of the pulse, and need no timer.
+            tokio::select! {
+                biased;
+                result = &mut future => return Ok(result),
+                () = follower.beat() => {}
+            }
+        }
+        let timer = sleep_until(deadline);
         tokio::pin!(timer);
         loop {
             tokio::select! {
@@ -117,13 +127,30 @@ pub(super) struct Patient {
     stream: TcpStream,
     silence: Duration,
     ends: Instant,
-    timer: Pin<Box<Sleep>>,
+    /// The end of this silence.
+    deadline: Instant,
+    alarm: Alarm,
+    _follower: Follower,
+}
+
+/// What wakes who waits for the next movement.
+#[derive(Debug)]
+enum Alarm {
+    /// A beat of the pulse: most answers come sooner, and need no timer.
+    Beat(Pin<Box<OwnedNotified>>),
+    /// The end of the silence.
+    Timer(Pin<Box<Sleep>>),
 }
 
 impl Patient {
     pub(super) fn new(stream: TcpStream, patience: &Patience<'_>) -> Self {
-        let timer = Box::pin(sleep_until(patience.deadline()));
-        Self { stream, silence: patience.silence, ends: patience.ends, timer }
+        let (deadline, follower) = (patience.deadline(), patience.pulse.follow());
+        let alarm = if patience.silence > PERIOD {
+            Alarm::Beat(Box::pin(follower.beat()))
+        } else {
+            Alarm::Timer(Box::pin(sleep_until(deadline)))
+        };
+        Self { stream, silence: patience.silence, ends: patience.ends, deadline, alarm, _follower: follower }
     }
 
     /// The connection itself.
@@ -137,18 +164,31 @@ impl Patient {
         if now >= self.ends {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        self.timer.as_mut().reset((now + self.silence).min(self.ends));
+        self.deadline = (now + self.silence).min(self.ends);
         Ok(())
     }
 
     /// Nothing moves: is it time to give up?
     fn poll_patience(&mut self, context: &mut Context<'_>, events: PollFlags) -> Poll<io::Error> {
         loop {
-            ready!(self.timer.as_mut().poll(context));
-            if Instant::now() >= self.ends || !is_ready(self.stream.as_fd(), events) {
-                return Poll::Ready(io::ErrorKind::TimedOut.into());
+            let timer = match &mut self.alarm {
+                Alarm::Beat(beat) => {
+                    ready!(beat.as_mut().poll(context));
+                    self.alarm = Alarm::Timer(Box::pin(sleep_until(self.deadline)));
+                    continue;
+                }
+                Alarm::Timer(timer) => timer,
+            };
+            ready!(timer.as_mut().poll(context));
+            let now = Instant::now();
+            if now >= self.deadline {
+                if now >= self.ends || !is_ready(self.stream.as_fd(), events) {
+                    return Poll::Ready(io::ErrorKind::TimedOut.into());
+                }
+                self.deadline = now + TO_READ_WHAT_IS_THERE;
             }
-            self.timer.as_mut().reset(Instant::now() + TO_READ_WHAT_IS_THERE);
+            // It was set before the last movement, or there is something to read.
+            timer.as_mut().reset(self.deadline);
         }
     }
 }

@@ -104,7 +104,7 @@ fn sends_one_byte_now_and_then() {
             if connection.write_all(&[*byte]).is_err() {
                 return;
             }
-            thread::sleep(SHORT / 3);
+            thread::sleep(SHORT / 10);
         }
     });
     get_fails(target, "not finished within 1.8 s");
