@@ -39,6 +39,12 @@ pub enum Command {
     Check(CheckOptions),
     /// Show what it does on this machine: two nodes, five failures, and what each cost
     Demo(crate::demo::Options),
+    /// Say what the state of everything is
+    Status(crate::control::Where),
+    /// Say what led to the state of an instance, a group, a tracker or a server
+    Why(crate::control::WhyOptions),
+    /// Say what happened
+    Events(crate::control::EventsOptions),
     /// Print the digest of a page, for `digest` in a `url` block (also `-T`, or a link named `genhash`)
     Genhash(crate::genhash::Options),
     /// One of the children of the supervisor; not for people

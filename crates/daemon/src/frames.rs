@@ -17,9 +17,12 @@ mod codec;
 pub use channel::{Channel, Peer};
 pub use codec::{FrameError, FrameReader, FrameWriter, MAX_FRAME, QueueFull};
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use mainstay_config::model::{Mail, ProcessSettings};
+use mainstay_control::Happening;
+use mainstay_control::status::Vrrp;
 use mainstay_core::director::{self, DirectorPlan, Memory, ServerNotification};
 use mainstay_core::router::{Event, Notification, Report, Resume, RouterPlan, ScriptOutcome};
 use serde::{Deserialize, Serialize};
@@ -101,6 +104,8 @@ pub enum ToDirector {
         resume: Option<Box<director::Resume>>,
         /// Which table it programs.
         ipvs: Ipvs,
+        /// The control socket.
+        socket: PathBuf,
     },
     /// A new accepted plan; answered by [`FromDirector::ReloadApplied`].
     Reload {
@@ -134,8 +139,17 @@ pub enum ToDirector {
     },
     /// Asks for a [`FromDirector::Report`].
     ReportWanted,
-    /// A snapshot of the router, the answer to [`FromDirector::ReportRequested`] with the same number.
-    RouterReport(u64, Box<Report>),
+    /// The answer to [`FromDirector::StatusWanted`] with the same number.
+    RouterStatus {
+        /// Number of the question.
+        number: u64,
+        /// `router_id`.
+        node: String,
+        /// `None` if the router does not run.
+        vrrp: Option<Box<Vrrp>>,
+    },
+    /// Something happened in another process, for the history.
+    Happened(Happening),
 }
 
 /// Which table the director programs.
@@ -175,8 +189,8 @@ pub enum FromDirector {
     },
     /// The answer to [`ToDirector::ReportWanted`].
     Report(Box<director::Report>),
-    /// Asks for a snapshot of the router.
-    ReportRequested(u64),
+    /// Somebody wants to know the state of everything: asks for the router's part.
+    StatusWanted(u64),
     /// The plan of the last [`ToDirector::Reload`] is in force.
     ReloadApplied,
     /// Everything was handed over; the process ends now. The last frame.

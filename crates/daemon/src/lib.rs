@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod cli;
+pub mod control;
 pub mod demo;
 pub mod director;
 pub mod frames;

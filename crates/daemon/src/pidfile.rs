@@ -62,6 +62,12 @@ impl PidFile {
         Err(failed(io::ErrorKind::ResourceBusy.into()))
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Writes a process id, replacing what was there.
     ///
     /// # Errors

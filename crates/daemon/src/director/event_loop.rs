@@ -3,19 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
+use mainstay_control::{Question, Reply};
 use mainstay_core::director::{Action, Actions, CheckerId, Director, Input, Memory};
 use mainstay_core::ipvs::Table;
 use mainstay_system::clock;
 use mainstay_system::memory::release_free;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 
 use super::addresses::{self, Addresses};
 use super::alarm::Alarm;
 use super::asking::Asking;
+use super::history::History;
 use super::link::{Link, Peer};
 use super::table::{Order, TableLane};
-use super::{settings, telling};
+use super::window::{Asked, Window};
+use super::{settings, standing, telling};
 use crate::frames::{FromDirector, ToDirector};
 
 /// Facts taken in before deadlines are looked at again.
@@ -52,6 +57,12 @@ pub struct EventLoop {
     idle: bool,
     readiness: Readiness,
     finished: bool,
+    history: History,
+    /// The control socket; `None` if it cannot be had.
+    window: Option<Window>,
+    /// Who waits for the router's part of the status, by the number of the question.
+    asked: BTreeMap<u64, oneshot::Sender<Reply>>,
+    last_question: u64,
 }
 
 impl EventLoop {
@@ -60,7 +71,7 @@ impl EventLoop {
     /// # Errors
     /// When `start` is no beginning, or there is no thread for the table.
     pub fn new(link: Link, start: ToDirector) -> io::Result<Self> {
-        let ToDirector::Start { plan, process, resume, ipvs } = start else {
+        let ToDirector::Start { plan, process, resume, ipvs, socket } = start else {
             return Err(io::Error::other("this is no beginning"));
         };
         settings::apply(&process);
@@ -85,6 +96,10 @@ impl EventLoop {
             idle,
             readiness: Readiness::Listing,
             finished: false,
+            history: History::default(),
+            window: open_window(socket),
+            asked: BTreeMap::new(),
+            last_question: 0,
         };
         this.watch(wanted);
         Ok(this)
@@ -125,6 +140,7 @@ impl EventLoop {
                     self.readiness = Readiness::Told;
                     self.link.send(&FromDirector::Ready);
                 }
+                asked = question(&mut self.window) => self.asked(asked),
                 rung = self.alarm.at(deadline) => rung?,
             }
             // What has arrived counts before any deadline.
@@ -180,8 +196,31 @@ impl EventLoop {
             ToDirector::ReportWanted => {
                 self.link.send(&FromDirector::Report(Box::new(self.director.report())));
             }
-            // Nobody here asks for one yet.
-            ToDirector::RouterReport(..) => {}
+            ToDirector::RouterStatus { number, node, vrrp } => {
+                if let Some(answer) = self.asked.remove(&number) {
+                    let status = standing::status(node, vrrp.map(|vrrp| *vrrp), &self.director.report());
+                    // Nobody waits any more: no matter.
+                    let _ = answer.send(Reply::Status(Box::new(status)));
+                }
+            }
+            ToDirector::Happened(happening) => self.history.keep(happening),
+        }
+    }
+
+    /// Somebody at the control socket wants to know something.
+    fn asked(&mut self, asked: Asked) {
+        match asked.question {
+            Question::Status => {
+                self.asked.retain(|_, answer| !answer.is_closed());
+                self.last_question += 1;
+                self.asked.insert(self.last_question, asked.answer);
+                self.link.send(&FromDirector::StatusWanted(self.last_question));
+            }
+            Question::Events { about, last } => {
+                let last = usize::try_from(last).unwrap_or(usize::MAX);
+                let events = self.history.newest(about.as_deref(), last);
+                let _ = asked.answer.send(Reply::Events(events));
+            }
         }
     }
 
@@ -250,7 +289,8 @@ impl EventLoop {
                 }
                 Action::Remember(memory) => memories.push(memory),
                 Action::Tell(event) => {
-                    let line = telling::log(&event);
+                    let (level, line) = telling::log(&event);
+                    self.history.note(event.subject.to_string(), level, line.clone());
                     because.told(&event.subject, line);
                 }
                 Action::Finished => self.finished = true,
@@ -274,6 +314,26 @@ impl EventLoop {
 async fn changed(addresses: Option<&mut Addresses>, facts: &mut Vec<Input>) -> anyhow::Result<()> {
     match addresses {
         Some(addresses) => addresses.changed(facts).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Without a control socket everything else works.
+fn open_window(path: PathBuf) -> Option<Window> {
+    let shown = path.display().to_string();
+    match Window::open(path) {
+        Ok(window) => Some(window),
+        Err(error) => {
+            tracing::warn!("control socket {shown}: {error}");
+            None
+        }
+    }
+}
+
+/// The next question, if there is a window to ask at.
+async fn question(window: &mut Option<Window>) -> Asked {
+    match window {
+        Some(window) => window.next().await,
         None => std::future::pending().await,
     }
 }

@@ -15,10 +15,13 @@ mod addresses;
 mod alarm;
 mod asking;
 mod event_loop;
+mod history;
 mod link;
 mod settings;
+mod standing;
 mod table;
 mod telling;
+mod window;
 
 use std::io;
 use std::os::unix::net::UnixStream;

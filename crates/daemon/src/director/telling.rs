@@ -3,15 +3,24 @@
 use mainstay_core::director::{Event, Reason, Subject};
 use tracing::Level;
 
-/// Writes an event to the log, and gives the line.
-pub fn log(event: &Event) -> String {
+/// Writes an event to the log, and gives the line and how important it is.
+pub fn log(event: &Event) -> (mainstay_control::Level, String) {
     let line = format!("{}: {}", event.subject, event.reason);
-    match level(&event.reason) {
-        Level::ERROR => tracing::error!("{line}"),
-        Level::WARN => tracing::warn!("{line}"),
-        _ => tracing::info!("{line}"),
-    }
-    line
+    let level = match level(&event.reason) {
+        Level::ERROR => {
+            tracing::error!("{line}");
+            mainstay_control::Level::Error
+        }
+        Level::WARN => {
+            tracing::warn!("{line}");
+            mainstay_control::Level::Warning
+        }
+        _ => {
+            tracing::info!("{line}");
+            mainstay_control::Level::Info
+        }
+    };
+    (level, line)
 }
 
 /// What was told before a change is why it came: what a check said, and what followed from it.

@@ -9,7 +9,8 @@ use super::*;
 use crate::frames::{Channel, Ipvs};
 
 fn start(plan: DirectorPlan, ipvs: Ipvs) -> ToDirector {
-    ToDirector::Start { plan: Box::new(plan), process: Box::default(), resume: None, ipvs }
+    let socket = std::env::temp_dir().join(format!("mainstay-director-{}.sock", std::process::id()));
+    ToDirector::Start { plan: Box::new(plan), process: Box::default(), resume: None, ipvs, socket }
 }
 
 /// The next frame of a director that runs in a thread, memories apart.

@@ -43,6 +43,7 @@ impl Supervisor {
             process: Box::new(model.process.clone()),
             resume: self.memory.clone().map(Box::new),
             ipvs: self.options.ipvs,
+            socket: self.socket.clone(),
         };
         match self.director.start(&first, now) {
             Ok(()) => {

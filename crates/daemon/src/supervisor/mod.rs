@@ -31,6 +31,7 @@ mod scripts;
 mod servers;
 mod settings;
 mod startup;
+mod status;
 mod stop;
 mod telling;
 mod tracked_files;
@@ -38,6 +39,7 @@ mod tracked_processes;
 mod withdrawal;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -110,6 +112,8 @@ struct Supervisor {
     last_report: u64,
     /// What the counters were when they were last cleared.
     cleared: Cleared,
+    /// The control socket: beside the pid file.
+    socket: PathBuf,
     /// Removed at the end.
     _pid_file: PidFile,
 }
@@ -220,6 +224,7 @@ impl Supervisor {
                 self.post.note_cause(&event);
                 let (level, line) = telling::line(&event);
                 log(level, &line);
+                self.director.send(&ToDirector::Happened(telling::happening(&event, level, line)));
             }
             FromRouter::Report(number, report) => self.reported(number, &report),
             FromRouter::ReloadApplied => self.router_reloaded(now),

@@ -7,7 +7,6 @@ use mainstay_core::director::{Memory, ServerNotification};
 use mainstay_core::router::State;
 
 use super::Supervisor;
-use super::dump::Wanted;
 use super::fifos::About;
 use super::notify::{self, Change};
 use super::stop::LeftBehind;
@@ -32,7 +31,7 @@ impl Supervisor {
                 }
             }
             FromDirector::Report(report) => self.servers_reported(&report),
-            FromDirector::ReportRequested(number) => self.ask_for_report(Wanted::Director(number)),
+            FromDirector::StatusWanted(number) => self.status_wanted(number),
             FromDirector::ReloadApplied => self.director_reloaded(now),
             FromDirector::Finished => {
                 tracing::debug!("the director has handed over");

@@ -110,6 +110,7 @@ fn start(options: DaemonOptions) -> Result<Supervisor, Failed> {
         reports: Default::default(),
         last_report: 0,
         cleared: Default::default(),
+        socket: pid_file.path().with_extension("sock"),
         _pid_file: pid_file,
     };
     supervisor.scripts.follow(&supervisor.model.process);

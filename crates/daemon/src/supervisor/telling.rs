@@ -4,6 +4,9 @@
 //! (`(VI_1) Entering MASTER STATE`); what follows in parentheses is ours: why.
 
 use mainstay_core::bfd;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use mainstay_control::Happening;
 use mainstay_core::router::{Cause, Event, Reason, State, Subject};
 use tracing::Level;
 
@@ -34,6 +37,27 @@ pub fn line(event: &Event) -> (Level, String) {
         (Subject::Tracker(name) | Subject::Link(name), reason) => format!("{name}: {reason}"),
     };
     (level, line)
+}
+
+/// The event for the history of the director.
+#[must_use]
+pub fn happening(event: &Event, level: Level, text: String) -> Happening {
+    let subject = match &event.subject {
+        Subject::Node => String::new(),
+        Subject::Instance(name)
+        | Subject::Group(name)
+        | Subject::Tracker(name)
+        | Subject::Link(name)
+        | Subject::Bfd(name) => name.clone(),
+    };
+    let level = match level {
+        Level::ERROR => mainstay_control::Level::Error,
+        Level::WARN => mainstay_control::Level::Warning,
+        Level::INFO => mainstay_control::Level::Info,
+        Level::DEBUG | Level::TRACE => mainstay_control::Level::Debug,
+    };
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Happening { at_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX), subject, level, text }
 }
 
 fn instance_state(name: &str, to: State, cause: &Cause) -> String {

@@ -123,3 +123,24 @@ fn a_real_server_that_leaves_is_written_about_with_the_reason() -> Result<()> {
     ensure!(relay.subjects().contains(&format!("[LB1] {server} - UP")), "{:#?}", relay.subjects());
     Ok(())
 }
+
+#[test]
+fn status_and_why_say_which_server_fails_and_how() -> Result<()> {
+    let stage = Stage::new("director-status")?;
+    let (_one, mut two) = (stage.web(0)?, stage.web(1)?);
+    let daemon = stage.start(&stage.configuration("", ""))?;
+    stage.logged(&daemon, &format!("add [{TWO}]:80 to [192.0.2.100]:tcp:80 with weight 1"))?;
+    two.kill9();
+    stage.told(&daemon, &format!("{} DOWN", real(TWO)))?;
+    let shown = stage.ask(&["status"])?;
+    ensure!(shown.contains("router process does not run"), "{shown}");
+    ensure!(shown.contains("[192.0.2.100]:tcp:80  UP weight 1 of 1"), "{shown}");
+    let line = shown.lines().find(|line| line.contains(&format!("[{TWO}]:80"))).unwrap_or_default();
+    ensure!(line.contains("DOWN") && line.contains("connection refused"), "{shown}");
+    let why = stage.ask(&["why", &format!("[{TWO}]:80")])?;
+    ensure!(
+        why.contains("delete") || why.contains("out of service") || why.contains("connection refused"),
+        "{why}"
+    );
+    Ok(())
+}

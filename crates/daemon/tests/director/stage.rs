@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use mainstay::lab::{Lab, Node, Process, wait_until};
 
 /// How long anything may take on a machine that has other things to do.
@@ -124,6 +124,15 @@ impl Stage {
         let mut heard = self.heard.borrow_mut();
         heard.push_str(&String::from_utf8_lossy(&bytes));
         heard.clone()
+    }
+
+    /// What `mainstay` prints when it asks the daemon.
+    pub fn ask(&self, words: &[&str]) -> Result<String> {
+        let mut command = Command::new(MAINSTAY);
+        command.args(words).arg("--socket").arg(self.path("supervisor.sock"));
+        let output = command.output().context("run mainstay")?;
+        ensure!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// The process of the director; `None` while there is none.

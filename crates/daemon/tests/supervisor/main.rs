@@ -3,6 +3,7 @@
 //! Needs the right to make network namespaces. Read in this order: [`stage`], then the files about one thing each.
 
 mod children;
+mod control;
 mod reload;
 mod scripts;
 mod stage;

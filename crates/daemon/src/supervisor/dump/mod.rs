@@ -19,9 +19,9 @@ use mainstay_core::director;
 use mainstay_core::router::report::Counters;
 use mainstay_core::router::{Notification, NotifyObject, NotifyState, Report, State};
 
-use self::view::View;
+pub use self::view::{Instance, View};
 use super::fifos::About;
-use super::{Supervisor, notify};
+use super::{Supervisor, notify, status};
 use crate::frames::{ToDirector, ToRouter};
 
 /// Who wants a report of the router.
@@ -60,6 +60,15 @@ impl Supervisor {
         }
     }
 
+    /// The director wants to know how the router is.
+    pub(super) fn status_wanted(&mut self, number: u64) {
+        if self.router.is_ready() {
+            return self.ask_for_report(Wanted::Director(number));
+        }
+        let node = self.model.process.router_id.clone();
+        self.director.send(&ToDirector::RouterStatus { number, node, vrrp: None });
+    }
+
     pub(super) fn reported(&mut self, number: u64, report: &Report) {
         let Some(wanted) = self.reports.remove(&number) else { return };
         let settings = &self.model.process;
@@ -83,7 +92,9 @@ impl Supervisor {
                 }
             }
             Wanted::Director(theirs) => {
-                self.director.send(&ToDirector::RouterReport(theirs, Box::new(report.clone())));
+                let vrrp = Some(Box::new(status::vrrp(&view)));
+                let node = self.model.process.router_id.clone();
+                self.director.send(&ToDirector::RouterStatus { number: theirs, node, vrrp });
             }
         }
     }
