@@ -113,7 +113,8 @@ fn a_real_server_that_leaves_is_written_about_with_the_reason() -> Result<()> {
         [format!("[LB1] {server} - DOWN"), "[LB1] Virtualserver [192.0.2.100]:tcp:80 - DOWN".into()];
     ensure!(relay.subjects() == subjects, "{:#?}", relay.subjects());
     let text = relay.letters().iter().map(|letter| letter.lines.join("\n")).collect::<String>();
-    ensure!(text.contains("connection refused"), "{text}");
+    // Refused, or reset if the server died while it was asked.
+    ensure!(text.contains("connection re"), "{text}");
     // A relay that is busy gets the letter later: nothing is lost.
     relay.be_busy(true);
     let _two = stage.web(1)?;
@@ -136,11 +137,9 @@ fn status_and_why_say_which_server_fails_and_how() -> Result<()> {
     ensure!(shown.contains("router process does not run"), "{shown}");
     ensure!(shown.contains("[192.0.2.100]:tcp:80  UP weight 1 of 1"), "{shown}");
     let line = shown.lines().find(|line| line.contains(&format!("[{TWO}]:80"))).unwrap_or_default();
-    ensure!(line.contains("DOWN") && line.contains("connection refused"), "{shown}");
+    // Refused, or reset if the server died while it was asked.
+    ensure!(line.contains("DOWN") && line.contains("connection re"), "{shown}");
     let why = stage.ask(&["why", &format!("[{TWO}]:80")])?;
-    ensure!(
-        why.contains("delete") || why.contains("out of service") || why.contains("connection refused"),
-        "{why}"
-    );
+    ensure!(why.contains("What happened") && why.contains("connection re"), "{why}");
     Ok(())
 }
