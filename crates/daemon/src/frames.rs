@@ -78,6 +78,13 @@ pub enum FromRouter {
     Notify(Notification),
     /// Run this tracking script once; answered by [`ToRouter::ScriptFinished`].
     RunScript(String),
+    /// A BFD session that health checks may follow came up or went down.
+    SessionBecame {
+        /// Its name in the plan.
+        session: String,
+        /// Up.
+        up: bool,
+    },
     /// Something to log and to keep in the history.
     Event(Event),
     /// The answer to [`ToRouter::ReportRequested`].
@@ -124,6 +131,13 @@ pub enum ToDirector {
         file: String,
         /// Its value; `None` if it is absent or holds no number.
         value: Option<i64>,
+    },
+    /// A BFD session came up or went down; at start and after a reload: all that are known.
+    SessionBecame {
+        /// Its name.
+        session: String,
+        /// Up.
+        up: bool,
     },
     /// The instance that the synchronisation of connections follows became master, or is it no longer.
     InstanceBecame {

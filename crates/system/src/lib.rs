@@ -5,11 +5,12 @@
 //! All `unsafe` code of Mainstay lives in this crate.
 //!
 //! Read in this order: [`clock`], [`wait`] (epoll, timer, wake-ups), [`netlink`] (what the kernel has, and changing it),
-//! [`vrrp`] (sockets for adverts), [`announce`] (gratuitous ARP and neighbour advertisements), [`claims`] (those of
+//! [`vrrp`] (sockets for adverts), [`bfd`] (sockets for control packets), [`announce`] (gratuitous ARP and neighbour advertisements), [`claims`] (those of
 //! others), [`lease`] (gates before the addresses), [`ipvs`] (the load balancer's table), [`probe`] (asking servers
 //! whether they are well), then the small rest.
 
 pub mod announce;
+pub mod bfd;
 pub mod claims;
 pub mod clock;
 pub mod host;

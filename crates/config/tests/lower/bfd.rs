@@ -14,7 +14,7 @@ fn block(name: &str, lines: &str) -> String {
 
 /// The only session of a block with these lines.
 fn session(lines: &str) -> SessionPlan {
-    let lowered = lower(&block("b", lines)).says(["not-in-this-version"]);
+    let lowered = lower(&block("b", lines)).clean();
     let [session] = lowered.model.router.bfd.as_slice() else { panic!("not one session") };
     session.clone()
 }

@@ -312,7 +312,7 @@ fn a_bfd_session_is_followed_by_name() {
         "bfd_instance b {{\nneighbor_ip 10.0.0.9\n}}\n{}",
         text("", "BFD_CHECK {\nname b\nalpha\n}\nBFD_CHECK {\nname c\n}")
     ));
-    let checkers = checkers(&lowered, ["not-in-this-version", "unknown-tracker"]);
+    let checkers = checkers(&lowered, ["unknown-tracker"]);
     assert_eq!(checkers.len(), 1);
     assert_eq!(checkers[0].kind, CheckerKind::Bfd { session: "b".into() });
     assert!(checkers[0].judgement.alpha);

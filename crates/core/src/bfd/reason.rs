@@ -29,8 +29,8 @@ pub enum Cause {
     Neighbour(State),
     /// No packet of the neighbour for the detection time.
     Silence {
-        /// How long that was.
-        detection: Duration,
+        /// How long it was when we noticed.
+        silence: Duration,
     },
     /// The configuration no longer has it, or changed so that it starts anew.
     Reload,
@@ -42,8 +42,8 @@ impl fmt::Display for Cause {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Neighbour(state) => write!(formatter, "the neighbour is {state}"),
-            Self::Silence { detection } => {
-                let micros = detection.as_micros();
+            Self::Silence { silence } => {
+                let micros = silence.as_micros();
                 write!(
                     formatter,
                     "no packet of the neighbour for {}.{:03} ms",

@@ -67,6 +67,8 @@ struct Remote {
     multiplier: NonZeroU8,
     desired_min_tx: Duration,
     required_min_rx: Duration,
+    /// When it was last heard.
+    heard: Instant,
     /// The end of the detection time.
     expires: Instant,
 }
@@ -169,6 +171,7 @@ impl Session {
             multiplier: packet.multiplier,
             desired_min_tx: packet.desired_min_tx,
             required_min_rx: packet.required_min_rx,
+            heard: stage.now,
             expires: stage.now + detection,
         });
         let before = self.state;
@@ -221,10 +224,10 @@ impl Session {
     /// What the neighbour said of itself is forgotten with its discriminator: if it had asked for no packets, nobody
     /// could begin anew.
     fn lose(&mut self, remote: Remote, stage: &mut Stage<'_>) {
-        let detection = self.detection_time(&remote);
         match self.state {
             State::Init | State::Up => {
-                self.become_down(Diagnostic::DetectionTimeExpired, Cause::Silence { detection }, stage);
+                let silence = stage.now.saturating_since(remote.heard);
+                self.become_down(Diagnostic::DetectionTimeExpired, Cause::Silence { silence }, stage);
                 self.remote = None;
                 self.send_news(stage);
             }

@@ -128,6 +128,13 @@ pub enum Input<'a> {
         /// How many run.
         count: u32,
     },
+    /// A BFD session came up or went down ([`crate::bfd::Action::TellVerdict`]).
+    SessionBecame {
+        /// Its name in the plan.
+        session: Arc<str>,
+        /// Up.
+        up: bool,
+    },
     /// A new plan was accepted.
     Reloaded(Box<RouterPlan>),
     /// The daemon is to end: hand over politely.

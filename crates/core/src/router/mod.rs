@@ -92,6 +92,8 @@ pub struct Router {
     scripts: BTreeMap<String, Script>,
     files: BTreeMap<String, TrackedFile>,
     processes: BTreeMap<String, Process>,
+    /// Whether BFD sessions are up; `None` if a reload brought one that had no time yet to come up.
+    sessions: BTreeMap<String, Option<bool>>,
     track_groups: Vec<TrackGroupPlan>,
     /// Addresses, routes and rules that exist as long as the daemon runs.
     static_entries: Entries,
@@ -179,6 +181,7 @@ impl Router {
             scripts: BTreeMap::new(),
             files: BTreeMap::new(),
             processes: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             track_groups: Vec::new(),
             static_entries: Entries::default(),
             lost_static: BTreeSet::new(),
@@ -254,6 +257,9 @@ impl Router {
                 actions.push(Action::Finished);
             }
             (Phase::New, Input::FileRead { file, value }) => self.file_read(now, &file, value, actions),
+            (Phase::New, Input::SessionBecame { session, up }) => {
+                self.session_became(now, &session, up, actions);
+            }
             (
                 Phase::New,
                 Input::Tick
@@ -313,6 +319,7 @@ impl Router {
             Input::ProcessesCounted { process, count } => {
                 self.processes_counted(now, &process, count, actions)
             }
+            Input::SessionBecame { session, up } => self.session_became(now, &session, up, actions),
             Input::Reloaded(plan) => self.reload(now, *plan, actions),
             Input::ShutdownRequested => self.shut_down(now, actions),
         }

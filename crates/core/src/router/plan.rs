@@ -65,6 +65,8 @@ pub struct Settings {
     pub garp_interval: Duration,
     /// `vrrp_gna_interval`: least time between two neighbour advertisements on an interface.
     pub na_interval: Duration,
+    /// `--no_bfd` (`-B`): no BFD session is kept, and all count as down.
+    pub without_bfd: bool,
     /// `--dont-release-vrrp` (`-V`): leave addresses, routes and rules in place at the end.
     pub keep_addresses_on_exit: bool,
 }
@@ -371,7 +373,7 @@ pub enum TrackerTarget {
     File(String),
     /// A `vrrp_track_process`.
     Process(String),
-    /// A BFD session (from the BFD engine, later).
+    /// A BFD session.
     Bfd(String),
 }
 

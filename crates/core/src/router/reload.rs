@@ -12,6 +12,7 @@ use super::holdings::Entries;
 use super::plan::{InstancePlan, RouterPlan, SyncGroupPlan};
 use super::reason::{Cause, Reason, State};
 use super::{Group, Router, TrackedFile};
+use crate::bfd::SessionPlan;
 use crate::time::Instant;
 use crate::track::{Process, Script};
 use crate::vrrp::Instance;
@@ -34,6 +35,7 @@ impl Router {
         self.take_files(plan.files, Some(0));
         self.processes =
             plan.processes.into_iter().map(|process| (process.name.clone(), Process::new(process))).collect();
+        self.begin_sessions(&plan.bfd);
         self.track_groups = plan.track_groups;
         self.instances = plan.instances.into_iter().map(|instance| Instance::new(now, instance)).collect();
         self.index(plan.sync_groups, &BTreeMap::new());
@@ -55,6 +57,7 @@ impl Router {
         self.legs.replan(plan.heartbeats);
         self.track_groups = plan.track_groups;
         self.reload_trackers(now, plan.scripts, plan.files, plan.processes);
+        self.take_sessions(&plan.bfd);
         let old_static = core::mem::replace(
             &mut self.static_entries,
             Entries {
@@ -173,6 +176,32 @@ impl Router {
                 None => Process::new(plan),
             };
             let _ = self.processes.insert(process.plan.name.clone(), process);
+        }
+    }
+
+    /// Takes up the BFD sessions of the first plan: until it is up a session is down, as in keepalived, unless it was up
+    /// in the life before this one. A second plan may come before the kernel is listed: then some were told already.
+    fn begin_sessions(&mut self, sessions: &[SessionPlan]) {
+        let old = core::mem::take(&mut self.sessions);
+        let left = self.predecessor.iter().flat_map(|left| &left.trackers).filter(|(_, up)| *up);
+        let was_up: Vec<&str> = left.filter_map(|(name, _)| name.strip_prefix("bfd ")).collect();
+        for session in sessions {
+            let resumed = was_up.contains(&&*session.name) && !self.settings.without_bfd;
+            let verdict = old.get(&*session.name).copied().unwrap_or(Some(resumed));
+            let _ = self.sessions.insert((*session.name).into(), verdict);
+        }
+    }
+
+    /// Takes up the BFD sessions of another plan; one that was there before keeps its verdict.
+    ///
+    /// DIFFERS: in keepalived a new session that an instance tracks takes it to FAULT until it is up. We wait until it
+    /// had time to come up.
+    fn take_sessions(&mut self, sessions: &[SessionPlan]) {
+        let old = core::mem::take(&mut self.sessions);
+        let new = if self.settings.without_bfd { Some(false) } else { None };
+        for session in sessions {
+            let verdict = old.get(&*session.name).copied().unwrap_or(new);
+            let _ = self.sessions.insert((*session.name).into(), verdict);
         }
     }
 

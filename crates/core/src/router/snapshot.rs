@@ -91,6 +91,7 @@ impl Router {
         let mut targets: BTreeSet<TrackerTarget> =
             of_instances.chain(of_groups).map(|tracker| tracker.target.clone()).collect();
         targets.extend(self.scripts.keys().cloned().map(TrackerTarget::Script));
+        targets.extend(self.sessions.keys().cloned().map(TrackerTarget::Bfd));
         targets
             .into_iter()
             .map(|target| TrackerReport {

@@ -210,8 +210,7 @@ impl Router {
                 Some(value) => value.map_or(Verdict::Unknown, Verdict::Value),
             },
             TrackerTarget::Process(name) => known(self.processes.get(name).map(|process| process.verdict())),
-            // TODO-correctness: sessions come with the BFD engine; until then one counts as up, and `check` says so.
-            TrackerTarget::Bfd(_) => Verdict::Is(true),
+            TrackerTarget::Bfd(name) => known(self.sessions.get(name).copied()),
         }
     }
 

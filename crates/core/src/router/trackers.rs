@@ -1,4 +1,4 @@
-//! Results of scripts, files and processes, and adverts the kernel would not send.
+//! Results of scripts, files, processes and BFD sessions, and adverts the kernel would not send.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -109,6 +109,25 @@ impl Router {
                 actions,
             );
         }
+    }
+
+    pub(super) fn session_became(&mut self, now: Instant, name: &str, up: bool, actions: &mut Actions) {
+        let Some(known) = self.sessions.get_mut(name) else { return };
+        if known.replace(up) == Some(up) || self.phase != super::Phase::Running {
+            return;
+        }
+        let target = TrackerTarget::Bfd(name.to_string());
+        // One that only checkers follow is told of by its own words.
+        if self.is_tracked(&target) {
+            let state = if up { "Up" } else { "Down" };
+            self.tracker_changed(now, &target, up, alloc::format!("the session is {state}"), actions);
+        }
+    }
+
+    fn is_tracked(&self, target: &TrackerTarget) -> bool {
+        let of_instances = self.instances.iter().flat_map(|instance| &instance.plan.trackers);
+        let of_groups = self.groups.iter().flat_map(|group| &group.plan.trackers);
+        of_instances.chain(of_groups).any(|tracker| tracker.target == *target)
     }
 
     fn tracker_changed(

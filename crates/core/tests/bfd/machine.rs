@@ -54,7 +54,7 @@ fn silence_for_the_detection_time_takes_a_session_down() {
         end.pass(Duration::from_nanos(1));
         assert_eq!((end.state(), end.report().diagnostic), (State::Down, Diagnostic::DetectionTimeExpired));
         let (_, change) = *end.changes.last().expect("a change");
-        assert_eq!(change.cause, Cause::Silence { detection: ms(30) });
+        assert_eq!(change.cause, Cause::Silence { silence: ms(30) });
         let said = end.take_packets().pop().expect("the neighbour is told");
         assert_eq!((said.state, said.diagnostic), (State::Down, Diagnostic::DetectionTimeExpired));
     }

@@ -81,6 +81,8 @@ enum Fact {
     FileAsItWas,
     ProcessGone,
     ProcessThere,
+    SessionUp,
+    SessionDown,
     OurAddressClaimedBySomebody,
     OurAddressClaimedByUs,
     OtherAddressClaimed,
@@ -94,7 +96,7 @@ enum Fact {
 
 use Fact::*;
 
-const FACTS: [Fact; 45] = [
+const FACTS: [Fact; 47] = [
     TickNothingDue,
     TickDue,
     AdvertHigher,
@@ -131,6 +133,8 @@ const FACTS: [Fact; 45] = [
     FileAsItWas,
     ProcessGone,
     ProcessThere,
+    SessionUp,
+    SessionDown,
     OurAddressClaimedBySomebody,
     OurAddressClaimedByUs,
     OtherAddressClaimed,
@@ -215,6 +219,8 @@ fn tell(node: &mut Node, fact: Fact) {
         FileAsItWas => node.read_file("load", 0),
         ProcessGone => node.count_processes("nginx", 0),
         ProcessThere => node.count_processes("nginx", 1),
+        SessionUp => node.session_becomes("gw", true),
+        SessionDown => node.session_becomes("gw", false),
         OurAddressClaimedBySomebody => node.claim(ETH0, "192.0.2.1", STRANGER),
         OurAddressClaimedByUs => {
             let mac = node.mac(ETH0);
@@ -294,6 +300,8 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | FileAsItWas
             | ProcessGone
             | ProcessThere
+            | SessionUp
+            | SessionDown
             | OurAddressClaimedBySomebody
             | OurAddressClaimedByUs
             | OtherAddressClaimed
@@ -345,6 +353,8 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | FileAsItWas
             | ProcessGone
             | ProcessThere
+            | SessionUp
+            | SessionDown
             | OurAddressClaimedBySomebody
             | OurAddressClaimedByUs
             | OtherAddressClaimed
@@ -413,6 +423,8 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | FileAsItWas
             | ProcessGone
             | ProcessThere
+            | SessionUp
+            | SessionDown
             | OurAddressClaimedByUs
             | OtherAddressClaimed
             | OurSocketOpening
@@ -461,6 +473,8 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | FileAsItWas
             | ProcessGone
             | ProcessThere
+            | SessionUp
+            | SessionDown
             | OurAddressClaimedBySomebody
             | OurAddressClaimedByUs
             | OtherAddressClaimed
@@ -529,6 +543,7 @@ fn every_input_is_a_row() {
         Input::ScriptFinished { .. } => ScriptFailed,
         Input::FileRead { .. } => FileBad,
         Input::ProcessesCounted { .. } => ProcessGone,
+        Input::SessionBecame { .. } => SessionDown,
         Input::ClaimHeard { .. } => OurAddressClaimedBySomebody,
         Input::SocketBecame { .. } => OurSocketRefused,
         Input::Reloaded(_) => ReloadedUnchanged,

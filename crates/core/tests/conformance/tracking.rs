@@ -461,6 +461,80 @@ fn a_link_delay_forgives_a_link_that_is_soon_back() {
     node.expect_state(Backup);
 }
 
+// ---- BFD sessions ----
+
+fn with_session(weight: i32) -> Node {
+    Node::with(plan().instance(following(track_session("gw", weight))).session(session("gw")))
+}
+
+#[test]
+fn a_session_is_down_until_it_is_up() {
+    let mut node = with_session(0);
+    node.expect_state(Fault);
+    node.session_becomes("gw", true);
+    node.expect_state(Backup);
+    node.session_becomes("gw", false);
+    node.expect_state(Fault);
+}
+
+#[test]
+fn a_session_with_a_weight_changes_the_priority_with_its_state() {
+    let priorities = |weight| {
+        let mut node = with_session(weight);
+        [true, false].map(|up| {
+            node.session_becomes("gw", up);
+            node.priority()
+        })
+    };
+    assert_eq!(priorities(20), [120, 100]);
+    assert_eq!(priorities(-20), [100, 80]);
+}
+
+#[test]
+fn a_reversed_session_is_a_fault_while_it_is_up() {
+    let tracker = reversed(track_session("gw", 0));
+    let mut node = Node::with(plan().instance(following(tracker)).session(session("gw")));
+    node.expect_state(Backup);
+    node.session_becomes("gw", true);
+    node.expect_state(Fault);
+}
+
+/// DIFFERS: a new session takes an instance of keepalived to FAULT at once.
+#[test]
+fn a_session_that_a_reload_brings_has_time_to_come_up() {
+    let mut node = Node::with(plan().instance(following(track_interface("eth1", 0))));
+    node.advance(s(5));
+    node.expect_state(Master);
+    let mut tracked = following(track_session("gw", 0));
+    tracked.0.trackers.extend(following(track_interface("eth1", 0)).0.trackers);
+    node.reload(plan().instance(tracked).session(session("gw")));
+    node.expect_state(Master);
+    node.session_becomes("gw", false);
+    node.expect_state(Fault);
+}
+
+#[test]
+fn a_session_keeps_its_verdict_over_a_reload_and_a_crash() {
+    let tracked = || plan().instance(following(track_session("gw", 0))).session(session("gw"));
+    let mut node = Node::with(tracked());
+    node.session_becomes("gw", true);
+    node.advance(s(5));
+    node.reload(tracked());
+    node.expect_state(Master);
+    let left = node.router.resume();
+    let mut successor = Node::cold(tracked(), Some(&left));
+    successor.addresses = node.addresses.clone();
+    successor.list_kernel();
+    successor.expect_state(Master);
+}
+
+#[test]
+fn without_bfd_every_session_is_down() {
+    let mut tracked = plan().instance(following(track_session("gw", 0))).session(session("gw"));
+    tracked.0.settings.without_bfd = true;
+    Node::with(tracked).expect_state(Fault);
+}
+
 // ---- static entries ----
 
 #[test]

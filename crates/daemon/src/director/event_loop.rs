@@ -174,6 +174,7 @@ impl EventLoop {
                 }
             }
             ToDirector::FileRead { file, value } => self.feed(Input::FileRead { file, value }),
+            ToDirector::SessionBecame { session, up } => self.feed(Input::SessionBecame { session, up }),
             ToDirector::InstanceBecame { instance, master } => {
                 self.feed(Input::InstanceBecame { instance, master });
             }

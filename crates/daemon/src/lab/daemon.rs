@@ -31,8 +31,8 @@ pub struct Program {
 enum Kind {
     /// Takes keepalived's flags and file.
     Keepalived,
-    /// Two processes, zebra and vrrpd, and a file of its own language.
-    Frr,
+    /// Two processes, zebra and this one (`vrrpd`, `bfdd`), and a file of its own language.
+    Frr(&'static str),
 }
 
 impl Program {
@@ -50,7 +50,13 @@ impl Program {
     /// Debian's FRR. Its configuration is that of vrrpd; see [`Node::frr_addresses`] for the links it needs.
     #[must_use]
     pub fn frr() -> Self {
-        Self { kind: Kind::Frr, path: FRR_FOLDER.into(), flags: Vec::new() }
+        Self { kind: Kind::Frr("vrrpd"), path: FRR_FOLDER.into(), flags: Vec::new() }
+    }
+
+    /// Debian's FRR for BFD alone; its configuration is that of bfdd.
+    #[must_use]
+    pub fn frr_bfd() -> Self {
+        Self { kind: Kind::Frr("bfdd"), path: FRR_FOLDER.into(), flags: Vec::new() }
     }
 
     /// In the foreground, only VRRP, everything logged in detail to standard error.
@@ -78,7 +84,7 @@ impl Daemon {
     pub(super) fn start(node: &Node, program: &Program, config: &str) -> Result<Self> {
         match program.kind {
             Kind::Keepalived => Self::start_keepalived(node, program, config),
-            Kind::Frr => Self::start_frr(node, program, config),
+            Kind::Frr(daemon) => Self::start_frr(node, program, daemon, config),
         }
     }
 
@@ -91,31 +97,38 @@ impl Daemon {
         command.arg("--pid").arg(pid_file("parent"));
         command.arg("--vrrp_pid").arg(pid_file("vrrp"));
         command.arg("--checkers_pid").arg(pid_file("checkers"));
+        command.arg("--bfd_pid").arg(pid_file("bfd"));
         let process = node.spawn(&mut command)?;
         Ok(Self { processes: vec![process], config: file })
     }
 
-    fn start_frr(node: &Node, program: &Program, config: &str) -> Result<Self> {
+    fn start_frr(node: &Node, program: &Program, daemon: &'static str, config: &str) -> Result<Self> {
         let folder = node.lab().fresh_path(node.name(), "frr");
         fs::create_dir(&folder).with_context(|| format!("make {}", folder.display()))?;
         let owner = User::from_name("frr").context("look up user frr")?.context("there is no user frr")?;
         chown(&folder, Some(owner.uid.as_raw()), Some(owner.gid.as_raw())).context("give FRR its folder")?;
         fs::write(folder.join("zebra.conf"), "").context("write zebra.conf")?;
-        let config_file = folder.join("vrrpd.conf");
+        let config_file = folder.join(format!("{daemon}.conf"));
         fs::write(&config_file, config).with_context(|| format!("write {}", config_file.display()))?;
         let zebra = node.spawn(&mut frr_command(&program.path, "zebra", &folder))?;
         let socket = folder.join("zserv.api");
         wait_until("zebra opens its socket", FRR_START_LIMIT, || socket.exists())?;
-        let vrrpd = node.spawn(&mut frr_command(&program.path, "vrrpd", &folder))?;
-        wait_until("vrrpd starts a virtual router", FRR_START_LIMIT, || {
-            vrrpd.log().contains("Initialize -> ")
-        })?;
-        wait_until("zebra takes the carrier away", FRR_START_LIMIT, || {
-            zebra.log().contains("Setting protodown on")
-        })?;
-        // Absent when FRR is started for the second time.
-        let _ = node.namespace().command("nft", "delete table netdev asleep");
-        Ok(Self { processes: vec![vrrpd, zebra], config: config_file })
+        let mut command = frr_command(&program.path, daemon, &folder);
+        if daemon == "bfdd" {
+            command.arg("--bfdctl").arg(folder.join("bfdd.sock"));
+        }
+        let speaker = node.spawn(&mut command)?;
+        if daemon == "vrrpd" {
+            wait_until("vrrpd starts a virtual router", FRR_START_LIMIT, || {
+                speaker.log().contains("Initialize -> ")
+            })?;
+            wait_until("zebra takes the carrier away", FRR_START_LIMIT, || {
+                zebra.log().contains("Setting protodown on")
+            })?;
+            // Absent when FRR is started for the second time.
+            let _ = node.namespace().command("nft", "delete table netdev asleep");
+        }
+        Ok(Self { processes: vec![speaker, zebra], config: config_file })
     }
 
     /// The process that would be signalled by its pid file.

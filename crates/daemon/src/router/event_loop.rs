@@ -16,6 +16,7 @@ use mainstay_system::netlink::Monitor;
 use mainstay_system::vrrp::{DatagramSender, Inbox, Sender};
 use mainstay_system::wait::{Interest, Poll, Ready, Timer, Waker};
 
+use super::bfd::{Bfd, News};
 use super::claims::Claims;
 use super::effects::Effects;
 use super::helper::{Helper, Task};
@@ -71,6 +72,7 @@ pub struct EventLoop {
     pub(super) helper: Helper,
     pub(super) sockets: Sockets,
     pub(super) inbox: Inbox,
+    pub(super) bfd: Bfd,
     pub(super) claims: Claims,
     /// Those of them that are ready, by number.
     pub(super) claiming: Vec<u64>,
@@ -116,6 +118,7 @@ impl EventLoop {
         poll.add(&*waker, LANES, Interest::Read)?;
         helper.ask(Task::List);
         let sockets = Sockets::new(&plan, &process);
+        let bfd = Bfd::new(clock::now(), chance(), &plan, resume.as_ref());
         let head = Head {
             now: clock::now(),
             since_boot: clock::since_boot(),
@@ -142,6 +145,7 @@ impl EventLoop {
             helper,
             sockets,
             inbox: Inbox::default(),
+            bfd,
             claims: Claims::default(),
             claiming: Vec::new(),
             asker: Announcer::open()?,
@@ -192,14 +196,20 @@ impl EventLoop {
             self.poll.wait(ready, false)?;
         }
         let now = clock::now();
-        let due = self.router.next_deadline().is_some_and(|deadline| deadline <= now);
-        self.pace.turned(now, due);
+        let is_due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        let (due, bfd_due) = (is_due(self.router.next_deadline()), is_due(self.bfd.deadline()));
+        self.pace.turned(now, due || bfd_due);
         if due {
             self.router.step(now, Input::Tick, &mut self.actions);
         }
         self.sockets.retry(now, &self.helper);
         self.claims.retry(now, &self.helper);
         self.perform()?;
+        // Behind the adverts: nothing may delay them.
+        if bfd_due {
+            self.bfd.tick(now);
+        }
+        self.perform_bfd()?;
         if self.outbox.resume_is_due(now) {
             self.resume_sent = Some(now);
             self.outbox.send_resume(self.router.resume());
@@ -257,6 +267,26 @@ impl EventLoop {
         }
         self.tell_when_open();
         Ok(())
+    }
+
+    /// Sends control packets, and passes on what sessions have become.
+    fn perform_bfd(&mut self) -> anyhow::Result<()> {
+        let Self { bfd, poll, router, actions, outbox, .. } = self;
+        bfd.perform(poll, |news| match news {
+            News::Verdict(verdict) => {
+                if verdict.checkers {
+                    let session = (*verdict.session).to_owned();
+                    outbox.send(FromRouter::SessionBecame { session, up: verdict.up });
+                }
+                let fact = Input::SessionBecame { session: verdict.session, up: verdict.up };
+                router.step(clock::now(), fact, actions);
+            }
+            News::Event(event) => outbox.send_or_lose(&FromRouter::Event(event)),
+            News::Unheard(operation, errno) => {
+                outbox.send_or_lose(&FromRouter::Event(complaint(operation, errno)));
+            }
+        });
+        self.perform()
     }
 
     /// Sends the adverts that were ordered. What the kernel refuses comes back as a fact.
@@ -329,7 +359,8 @@ impl EventLoop {
     /// Sets the timer and what is waited for.
     fn arm(&mut self) -> anyhow::Result<()> {
         let router = self.router.next_deadline().map(|deadline| self.pace.wake_at(deadline));
-        let deadline = [router, self.outbox.deadline(), self.sockets.deadline(), self.claims.deadline()]
+        let bfd = self.bfd.deadline().map(|deadline| self.pace.wake_at(deadline));
+        let deadline = [router, bfd, self.outbox.deadline(), self.sockets.deadline(), self.claims.deadline()]
             .into_iter()
             .flatten()
             .min();
@@ -366,9 +397,12 @@ impl EventLoop {
 fn boot_id() -> BootId {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let milliseconds = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
-    // The keys of a fresh hasher are the standard library's only source of chance.
-    let chance = RandomState::new().build_hasher().finish();
-    BootId::new(milliseconds, (chance >> 32) as u32)
+    BootId::new(milliseconds, (chance() >> 32) as u32)
+}
+
+/// The keys of a fresh hasher are the standard library's only source of chance.
+fn chance() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// Whether a successor should know.

@@ -10,10 +10,10 @@ use mainstay_system::clock;
 use mainstay_system::netlink::Heard;
 use mainstay_system::wait::Ready;
 
-use super::claims;
 use super::event_loop::{EventLoop, LANES, MONITOR, SUPERVISOR, TIMER};
 use super::helper::Task;
 use super::outcome::{Outcome, complaint};
+use super::{bfd, claims};
 use crate::frames::{FromRouter, Peer, ToRouter};
 
 /// VRRP messages read in one turn, so that a flood cannot keep our own adverts from being sent.
@@ -42,6 +42,7 @@ impl EventLoop {
                 // It has done its work by waking us.
                 TIMER => {}
                 LANES => lanes = true,
+                token if token >= bfd::FIRST_TOKEN => self.bfd.is_ready(token),
                 token if token >= claims::FIRST_TOKEN => self.claiming.push(token),
                 token => self.waiting.push(token),
             }
@@ -49,6 +50,7 @@ impl EventLoop {
         self.receive(late);
         // After the adverts: they may say that a claim is no stranger's.
         self.hear_claims();
+        self.bfd.receive(&mut self.inbox, late);
         if supervisor {
             self.listen()?;
         }
@@ -141,7 +143,7 @@ impl EventLoop {
             tracing::error!("the supervisor is gone: handing over");
             self.poll.remove(&*self.outbox.supervisor())?;
             self.outbox.close();
-            self.step(Input::ShutdownRequested);
+            self.shut_down();
         }
         Ok(())
     }
@@ -153,10 +155,12 @@ impl EventLoop {
                 if let Err(error) = self.follow(&plan) {
                     self.complain(&error);
                 }
+                // What no session has any more is not tracked either, and the other way round.
+                self.bfd.reload(clock::now(), &plan);
                 self.step(Input::Reloaded(plan));
                 self.pending.push(FromRouter::ReloadApplied);
             }
-            ToRouter::Shutdown => self.step(Input::ShutdownRequested),
+            ToRouter::Shutdown => self.shut_down(),
             ToRouter::ScriptFinished { script, outcome } => {
                 self.step(Input::ScriptFinished { script, outcome })
             }
@@ -228,6 +232,11 @@ impl EventLoop {
             }
         }
         Ok(())
+    }
+
+    fn shut_down(&mut self) {
+        self.step(Input::ShutdownRequested);
+        self.bfd.shut_down(clock::now());
     }
 
     pub(super) fn step(&mut self, input: Input<'static>) {

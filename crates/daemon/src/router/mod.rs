@@ -13,6 +13,7 @@
 //! The lanes exist because the kernel changes addresses, and joins groups, under one lock that anybody may hold (28
 //! seconds were seen): that must not delay an advert. Nothing is decided here.
 
+mod bfd;
 mod claims;
 mod effects;
 mod event_loop;

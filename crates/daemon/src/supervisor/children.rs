@@ -51,6 +51,7 @@ impl Supervisor {
                 self.followed_master = None;
                 // What files hold counts before the first real server serves.
                 self.feed_director();
+                self.tell_sessions_that_are_down();
             }
             Err(error) => {
                 tracing::error!("the director cannot be started: {error}");

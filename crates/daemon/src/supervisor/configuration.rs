@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use mainstay_config::exit::exit_code;
 use mainstay_config::{Diagnostic, Loaded, Model, Options, Severity, Sources};
 use mainstay_core::director::plan::AtStop;
+use mainstay_core::router::RouterPlan;
 
 use crate::check::COMPLAINTS;
 use crate::cli::DaemonOptions;
@@ -60,6 +61,11 @@ pub fn read(options: &DaemonOptions, purpose: Purpose<'_>) -> Result<Accepted, R
     judge(&loaded, &errors, options.strict_config, purpose)?;
     let mut model = loaded.model;
     model.router.settings.keep_addresses_on_exit |= options.dont_release_vrrp;
+    model.router.settings.without_bfd |= options.no_bfd;
+    if options.check {
+        let RouterPlan { settings, bfd, .. } = model.router;
+        model.router = RouterPlan { settings, bfd, ..RouterPlan::default() };
+    }
     if options.dont_release_ipvs {
         model.director.settings.at_stop = AtStop::Leave;
     }

@@ -98,6 +98,8 @@ struct Supervisor {
     memory: Option<director::Resume>,
     /// Whether the instance that the synchronisation of connections follows is master, as the director was last told.
     followed_master: Option<bool>,
+    /// What the router last told of BFD sessions.
+    sessions: BTreeMap<String, bool>,
     scripts: Scripts,
     fifos: OpenFifos,
     post: Post,
@@ -216,6 +218,7 @@ impl Supervisor {
                     self.script_ended(result);
                 }
             }
+            FromRouter::SessionBecame { session, up } => self.session_became(session, up),
             FromRouter::Event(event) => {
                 self.post.note_cause(&event);
                 let (level, line) = telling::line(&event);

@@ -63,8 +63,8 @@ impl Supervisor {
         self.scripts.notify(Change::Server(notification), jobs, now);
     }
 
-    /// Tells the director what the files hold that its checks follow, and who is master: at its start and after a
-    /// reload.
+    /// Tells the director what the files hold that its checks follow, which sessions are up, and who is master: at its
+    /// start and after a reload.
     pub(super) fn feed_director(&mut self) {
         let values: Vec<_> = self.files.values().collect();
         for (file, value) in values {
@@ -72,7 +72,33 @@ impl Supervisor {
                 self.director.send(&ToDirector::FileRead { file, value });
             }
         }
+        let plans = self.newest_model().router.bfd.clone();
+        // What an earlier configuration called by this name is another session.
+        self.sessions.retain(|name, _| plans.iter().any(|plan| *plan.name == **name));
+        for (session, up) in self.sessions.clone() {
+            self.director.send(&ToDirector::SessionBecame { session, up });
+        }
         self.tell_followed_instance();
+    }
+
+    /// The router tells of a BFD session.
+    pub(super) fn session_became(&mut self, session: String, up: bool) {
+        self.sessions.insert(session.clone(), up);
+        self.director.send(&ToDirector::SessionBecame { session, up });
+    }
+
+    /// At the director's start: a session that nothing was heard of is down.
+    ///
+    /// After a reload this is not said again: a new session has time to come up.
+    pub(super) fn tell_sessions_that_are_down(&mut self) {
+        let plans = self.newest_model().router.bfd.iter().filter(|plan| plan.audience.checkers);
+        let unheard: Vec<String> = plans
+            .map(|plan| (*plan.name).to_owned())
+            .filter(|session| !self.sessions.contains_key(session))
+            .collect();
+        for session in unheard {
+            self.director.send(&ToDirector::SessionBecame { session, up: false });
+        }
     }
 
     /// Tells the director whether the instance is master that the synchronisation of connections follows.

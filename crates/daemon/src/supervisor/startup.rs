@@ -1,5 +1,6 @@
 //! From the command line to a running supervisor.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -100,6 +101,7 @@ fn start(options: DaemonOptions) -> Result<Supervisor, Failed> {
         resume: None,
         memory: None,
         followed_master: None,
+        sessions: BTreeMap::new(),
         scripts: Scripts::default(),
         fifos: Default::default(),
         post,
@@ -162,7 +164,8 @@ impl Supervisor {
     /// The startup script is over.
     pub(super) fn start_children(&mut self, now: Instant) {
         self.follow_model(now);
-        if !self.options.check {
+        // With checks alone it has no instances; it is there for the sessions that checks follow.
+        if !self.options.check || self.model.router.bfd.iter().any(|plan| plan.audience.checkers) {
             self.start_router(now);
         }
         if !self.options.vrrp {

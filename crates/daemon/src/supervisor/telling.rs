@@ -188,7 +188,7 @@ mod tests {
         let down = Change {
             from: bfd::State::Up,
             to: bfd::State::Down,
-            cause: bfd::Cause::Silence { detection: Duration::from_millis(30) },
+            cause: bfd::Cause::Silence { silence: Duration::from_millis(30) },
             local: Diagnostic::DetectionTimeExpired,
             remote: Diagnostic::None,
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use mainstay::lab::{holds_for, seconds};
 
-use crate::stage::{ONE, Stage, TWO, real};
+use crate::stage::{LIMIT, ONE, Stage, TWO, real};
 
 #[test]
 fn a_killed_web_server_leaves_and_comes_back() -> Result<()> {
@@ -121,5 +121,27 @@ fn a_real_server_that_leaves_is_written_about_with_the_reason() -> Result<()> {
     relay.be_busy(false);
     stage.until("both letters came", || relay.letters().len() == 4)?;
     ensure!(relay.subjects().contains(&format!("[LB1] {server} - UP")), "{:#?}", relay.subjects());
+    Ok(())
+}
+
+/// keepalived's checker processes need no VRRP for it, and neither do ours: the daemon runs with `--check`.
+#[test]
+fn a_server_serves_while_its_bfd_session_is_up() -> Result<()> {
+    let stage = Stage::new("director-bfd")?;
+    let (_one, _two) = (stage.web(0)?, stage.web(1)?);
+    let session = format!("bfd_instance one {{\n neighbor_ip {ONE}\n min_rx 50\n min_tx 50\n}}\n");
+    let daemon =
+        stage.start(&format!("{session}{}", stage.configuration("", "BFD_CHECK {\nname one\n}\n")))?;
+    stage.logged(&daemon, &format!("add [{TWO}]:80 to [192.0.2.100]:tcp:80 with weight 1"))?;
+    let added = format!("add [{ONE}]:80 to [192.0.2.100]:tcp:80");
+    holds_for("a session that is down keeps its server out", seconds(1.0), || {
+        !daemon.log().contains(&added)
+    })?;
+    let mut neighbour = stage.neighbour(0)?;
+    stage.logged(&daemon, "(one) Entering Up state")?;
+    stage.logged(&daemon, &added)?;
+    stage.told(&daemon, &format!("{} UP", real(ONE)))?;
+    neighbour.terminate(LIMIT)?;
+    stage.told(&daemon, &format!("{} DOWN", real(ONE)))?;
     Ok(())
 }

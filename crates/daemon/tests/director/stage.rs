@@ -93,6 +93,17 @@ impl Stage {
         Ok(daemon)
     }
 
+    /// A second Mainstay, on a web server, that keeps a BFD session with the balancer.
+    pub fn neighbour(&self, which: usize) -> Result<Process> {
+        let text = "bfd_instance balancer {\n neighbor_ip 192.0.2.1\n min_rx 50\n min_tx 50\n}\n";
+        let mut command = Command::new(MAINSTAY);
+        command.args(["--dont-fork", "--log-console", "--no-syslog", "--vrrp", "--use-file"]);
+        command.arg(self.write(&format!("neighbour{which}.conf"), text)?);
+        command.arg("--pid").arg(self.path("neighbour.pid"));
+        command.arg("--vrrp_pid").arg(self.path("neighbour-router.pid"));
+        self.webs[which].spawn(&mut command)
+    }
+
     pub fn until(&self, what: &str, holds: impl FnMut() -> bool) -> Result<Duration> {
         wait_until(what, LIMIT, holds)
     }

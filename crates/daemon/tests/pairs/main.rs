@@ -12,6 +12,8 @@ mod matrix;
 
 mod tracking;
 
+mod bfd;
+
 mod notify;
 
 mod mail;

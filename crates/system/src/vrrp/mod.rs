@@ -9,8 +9,10 @@ mod receive;
 mod send;
 
 pub use datagram::DatagramSender;
+pub(crate) use header::TRAFFIC_CLASS;
 pub use receive::{Inbox, ReceiveSocket, Vrids};
 pub(crate) use receive::{bind_to_link, hop_limit, set_option};
+pub(crate) use send::PRIORITY;
 pub use send::Sender;
 
 /// `IPPROTO_VRRP`; not in `libc`.

@@ -20,7 +20,7 @@ use crate::wire::{Control, SocketName};
 const SEND_BUFFER: usize = 4 << 20;
 
 /// The kernel's class for control traffic (`TC_PRIO_CONTROL`): a link that is full of data lets it pass first.
-pub(super) const PRIORITY: libc::c_int = 7;
+pub(crate) const PRIORITY: libc::c_int = 7;
 
 /// TTL of an advert that asks for no other (RFC 9568 section 5.1.1.3).
 pub(super) const TTL: u8 = 255;

@@ -177,7 +177,6 @@ pub(crate) fn bfd(lowering: &mut Lowering<'_>, block: &Statement, order: usize) 
         return;
     };
     let Some(plan) = plan(lowering, block, &name, neighbour, &words) else { return };
-    lowering.report.not_yet(block.span(), "bfd_instance", "no session is kept; what tracks it sees it as up");
     let audience = plan.audience;
     lowering.model.router.bfd.push(plan);
     lowering.definitions.bfd.insert(name, Bfd { definition, audience });

@@ -24,8 +24,8 @@ pub use beat::{Beat, heartbeat};
 pub use lan::Lan;
 pub use node::Node;
 pub use plan::{
-    Instance, Plan, alone, file, group, instance, plan, process, route, rule, script, track_file,
-    track_interface, track_process, track_script, virtual_address,
+    Instance, Plan, alone, file, group, instance, plan, process, route, rule, script, session, track_file,
+    track_interface, track_process, track_script, track_session, virtual_address,
 };
 pub use wire::{Heard, advert};
 

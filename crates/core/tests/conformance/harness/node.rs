@@ -170,6 +170,10 @@ impl Node {
         self.step(Input::FileRead { file: file.into(), value: Some(value) });
     }
 
+    pub fn session_becomes(&mut self, session: &str, up: bool) {
+        self.step(Input::SessionBecame { session: session.into(), up });
+    }
+
     pub fn count_processes(&mut self, process: &str, count: u32) {
         self.step(Input::ProcessesCounted { process: process.into(), count });
     }

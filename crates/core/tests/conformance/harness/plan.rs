@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mainstay_core::address::{
     AddressFlags, InterfaceAddress, NextHop, Prefix, Route, RouteInsertion, Rule, RuleAction,
 };
+use mainstay_core::bfd::{Audience, Intervals, SessionPlan};
 use mainstay_core::router::RouterPlan;
 use mainstay_core::router::plan::{
     AnnouncePlan, Destination, FilePlan, InstancePlan, LeasePlan, PathDestination, PathPlan, ProcessPlan,
@@ -46,6 +47,11 @@ impl Plan {
 
     pub fn process(mut self, process: ProcessPlan) -> Self {
         self.0.processes.push(process);
+        self
+    }
+
+    pub fn session(mut self, session: SessionPlan) -> Self {
+        self.0.bfd.push(session);
         self
     }
 
@@ -396,6 +402,24 @@ pub fn process(name: &str) -> ProcessPlan {
     }
 }
 
+/// A BFD session with a neighbour.
+pub fn session(name: &str) -> SessionPlan {
+    let interval = Duration::from_millis(10);
+    SessionPlan {
+        name: name.into(),
+        neighbour: "192.0.2.9".parse().expect("an address"),
+        source: None,
+        multihop: false,
+        intervals: Intervals { desired_min_tx: interval, required_min_rx: interval },
+        idle_tx: Duration::from_secs(1),
+        multiplier: 3.try_into().expect("not zero"),
+        passive: false,
+        ttl: 255,
+        least_ttl: 255,
+        audience: Audience::default(),
+    }
+}
+
 pub fn track_script(name: &str, weight: i32) -> Tracker {
     Tracker { target: TrackerTarget::Script(name.into()), weight, reverse: false }
 }
@@ -406,6 +430,10 @@ pub fn track_file(name: &str, weight: i32) -> Tracker {
 
 pub fn track_process(name: &str, weight: i32) -> Tracker {
     Tracker { target: TrackerTarget::Process(name.into()), weight, reverse: false }
+}
+
+pub fn track_session(name: &str, weight: i32) -> Tracker {
+    Tracker { target: TrackerTarget::Bfd(name.into()), weight, reverse: false }
 }
 
 pub fn track_interface(name: &str, weight: i32) -> Tracker {
