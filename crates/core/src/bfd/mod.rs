@@ -31,7 +31,7 @@ pub use action::{Action, Actions, Input, Listen, SessionId, Transmission, Verdic
 pub use plan::{Audience, MULTIHOP_PORT, SINGLE_HOP_PORT, SessionPlan};
 pub use reason::{Cause, Change};
 pub use rejection::BfdRejection;
-pub use report::{BfdReport, SessionCounters, SessionReport};
+pub use report::{BfdReport, RemoteReport, SessionCounters, SessionReport};
 pub use sessions::Sessions;
 pub use state::{Diagnostic, State};
 pub use timers::Intervals;

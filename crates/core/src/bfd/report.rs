@@ -31,20 +31,39 @@ pub struct SessionReport {
     pub since: Instant,
     /// Why it last went down.
     pub diagnostic: Diagnostic,
-    /// State of the neighbour, as far as it was heard.
-    pub remote_state: Option<State>,
-    /// Why the neighbour's end last went down.
-    pub remote_diagnostic: Diagnostic,
     /// Our number for it.
     pub discriminator: u32,
-    /// The neighbour's number for it; zero if it is not heard.
-    pub remote_discriminator: u32,
+    /// We ask the neighbour whether it has heard of other intervals.
+    pub polls: bool,
     /// Time between our packets, before jitter.
     pub transmit_interval: Duration,
-    /// After so much silence the neighbour counts as gone; `None` while it is not heard.
-    pub detection_time: Option<Duration>,
+    /// What the neighbour says; `None` while it is not heard.
+    pub neighbour_says: Option<RemoteReport>,
     /// Counters.
     pub counters: SessionCounters,
+}
+
+/// What the neighbour of a session says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteReport {
+    /// Its state.
+    pub state: State,
+    /// Why its end last went down.
+    pub diagnostic: Diagnostic,
+    /// Its number for the session.
+    pub discriminator: u32,
+    /// Its multiplier.
+    pub multiplier: u8,
+    /// It asks for no packets while both are up.
+    pub demand: bool,
+    /// The shortest time between packets that it would like to keep.
+    pub desired_min_tx: Duration,
+    /// The shortest time between packets that it can take.
+    pub required_min_rx: Duration,
+    /// When it was last heard.
+    pub heard: Instant,
+    /// After so much silence it counts as gone.
+    pub detection_time: Duration,
 }
 
 /// Counters of a session.

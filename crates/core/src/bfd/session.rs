@@ -29,7 +29,7 @@ use super::packet::{self, ControlPacket};
 use super::plan::SessionPlan;
 use super::random::Random;
 use super::reason::{Cause, Change};
-use super::report::{SessionCounters, SessionReport};
+use super::report::{RemoteReport, SessionCounters, SessionReport};
 use super::timers::{Timing, detection_time, draw_jitter, jittered, transmit_interval};
 use super::{Diagnostic, State};
 use crate::router::{Event, Reason, Subject};
@@ -406,12 +406,20 @@ impl Session {
             state: self.state,
             since: self.since,
             diagnostic: self.diagnostic,
-            remote_state: self.remote.map(|remote| remote.state),
-            remote_diagnostic: self.remote.map_or(Diagnostic::None, |remote| remote.diagnostic),
             discriminator: self.id.0.get(),
-            remote_discriminator: self.remote.map_or(0, |remote| remote.discriminator.get()),
+            polls: self.timing.polls(),
             transmit_interval: self.transmit_interval(),
-            detection_time: self.remote.map(|remote| self.detection_time(&remote)),
+            neighbour_says: self.remote.map(|remote| RemoteReport {
+                state: remote.state,
+                diagnostic: remote.diagnostic,
+                discriminator: remote.discriminator.get(),
+                multiplier: remote.multiplier.get(),
+                demand: remote.demand,
+                desired_min_tx: remote.desired_min_tx,
+                required_min_rx: remote.required_min_rx,
+                heard: remote.heard,
+                detection_time: self.detection_time(&remote),
+            }),
             counters: self.counters,
         }
     }

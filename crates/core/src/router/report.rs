@@ -12,6 +12,7 @@ use super::alarm::Alarm;
 use super::peers::{Peers, Told};
 use super::reason::{Cause, State};
 use crate::address::{InterfaceAddress, Route, Rule};
+use crate::bfd::BfdReport;
 use crate::heartbeat::{BootId, HeartbeatRejection};
 use crate::time::{Duration, Instant};
 
@@ -30,6 +31,8 @@ pub struct Report {
     pub gates_refused: u64,
     /// Every path heartbeats take.
     pub paths: Vec<PathReport>,
+    /// The BFD sessions, filled in by whoever keeps them beside the router.
+    pub bfd: BfdReport,
 }
 
 /// One instance.

@@ -12,6 +12,7 @@ use super::report::{
     TrackerReport,
 };
 use super::trackers::tracker_name;
+use crate::bfd::BfdReport;
 use crate::track::Verdict;
 
 impl Router {
@@ -29,6 +30,7 @@ impl Router {
             alarms: self.alarms.standing().collect(),
             gates_refused: self.gates.refusals(),
             paths: self.legs.all().iter().map(|leg| self.path_report(leg)).collect(),
+            bfd: BfdReport::default(),
         }
     }
 

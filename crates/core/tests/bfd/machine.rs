@@ -93,9 +93,9 @@ fn a_session_that_is_ended_says_that_it_was_on_purpose() {
 fn a_silent_neighbour_is_forgotten_with_its_discriminator() {
     let mut end = End::in_state(State::Down);
     end.hear(says(State::AdminDown));
-    assert_eq!((end.state(), end.report().remote_discriminator), (State::Down, 7));
+    assert_eq!((end.state(), end.remote_discriminator()), (State::Down, 7));
     end.pass(ms(31));
-    assert_eq!((end.state(), end.report().remote_discriminator), (State::Down, 0));
+    assert_eq!((end.state(), end.remote_discriminator()), (State::Down, 0));
     assert!(end.changes.is_empty(), "{:?}", end.changes);
     end.pass(ms(2_000));
     let last = end.take_packets().pop().expect("it goes on calling");
@@ -146,5 +146,5 @@ fn a_restarted_neighbour_is_noticed_by_its_first_packet() {
     assert_eq!(end.state(), State::Down);
     assert_eq!(end.verdicts(), [true, false]);
     end.hear(reborn);
-    assert_eq!((end.state(), end.report().remote_discriminator), (State::Init, 8));
+    assert_eq!((end.state(), end.remote_discriminator()), (State::Init, 8));
 }

@@ -100,9 +100,9 @@ fn two_ends_come_up_within_a_second_and_agree_on_their_intervals() {
     let mut pair = Pair::new(1, [plan(), slow]);
     pair.until(at(1_100));
     assert_eq!(pair.states(), [State::Up; 2]);
-    let [first, second] = [pair.ends[0].report(), pair.ends[1].report()];
-    assert_eq!((first.transmit_interval, first.detection_time), (ms(20), Some(ms(250))));
-    assert_eq!((second.transmit_interval, second.detection_time), (ms(50), Some(ms(60))));
+    let [first, second] = &pair.ends;
+    assert_eq!((first.report().transmit_interval, first.detection_time()), (ms(20), Some(ms(250))));
+    assert_eq!((second.report().transmit_interval, second.detection_time()), (ms(50), Some(ms(60))));
 }
 
 /// 10 ms x 3: known within 30 ms of the last packet, on both ends, and never up again by itself.

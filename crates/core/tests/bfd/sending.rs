@@ -81,12 +81,12 @@ fn the_detection_time_follows_what_the_neighbour_says() {
         let mut peer = says(State::Up);
         (peer.multiplier, peer.desired_min_tx) = (multiplier.try_into().expect("not zero"), ms(tx));
         end.hear(peer);
-        assert_eq!(end.report().detection_time, Some(ms(expected)), "{multiplier} x {tx} ms");
+        assert_eq!(end.detection_time(), Some(ms(expected)), "{multiplier} x {tx} ms");
         let (heard, before) = (end.now, end.changes.len());
         end.pass(ms(expected) - ms(1));
         assert_eq!(end.changes.len(), before, "{multiplier} x {tx} ms");
         end.hear(peer);
-        assert_eq!(end.sessions.report().sessions[0].detection_time, Some(ms(expected)));
+        assert_eq!(end.detection_time(), Some(ms(expected)));
         assert!(end.now > heard);
     }
 }
@@ -168,7 +168,7 @@ fn a_shorter_detection_time_waits_until_the_neighbour_has_heard_of_it() {
     let mut end = up_and_answered();
     let detection = |end: &mut End| {
         end.hear(says(State::Up));
-        end.report().detection_time
+        end.detection_time()
     };
     let mut patient = plan();
     patient.intervals = intervals(10, 100);

@@ -162,6 +162,15 @@ impl End {
         self.sessions.report().sessions.first().expect("a session").clone()
     }
 
+    /// The neighbour's discriminator; zero if it is not heard.
+    pub fn remote_discriminator(&self) -> u32 {
+        self.report().neighbour_says.map_or(0, |remote| remote.discriminator)
+    }
+
+    pub fn detection_time(&self) -> Option<Duration> {
+        self.report().neighbour_says.map(|remote| remote.detection_time)
+    }
+
     pub fn state(&self) -> State {
         self.report().state
     }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainstay_core::bfd::{Action, Input, Listen, Sessions, Verdict};
+use mainstay_core::bfd::{Action, BfdReport, Input, Listen, Sessions, Verdict};
 use mainstay_core::router::{Event, Resume, RouterPlan};
 use mainstay_core::time::{Duration, Instant};
 use mainstay_system::bfd::{ReceiveSocket, Senders, Unsent};
@@ -112,6 +112,11 @@ impl Bfd {
             });
         }
         waiting.clear();
+    }
+
+    /// A snapshot.
+    pub fn report(&self) -> BfdReport {
+        self.sessions.report()
     }
 
     /// Lets time pass, after everything that was waiting was read.

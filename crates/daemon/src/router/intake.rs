@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mainstay_core::address::Route;
-use mainstay_core::router::{Carries, Event, Input, Listening, RouterPlan};
+use mainstay_core::router::{Carries, Event, Input, Listening, Report, RouterPlan};
 use mainstay_core::time::Duration;
 use mainstay_system::claims::Claim;
 use mainstay_system::clock;
@@ -169,7 +169,7 @@ impl EventLoop {
                 self.step(Input::ProcessesCounted { process, count });
             }
             ToRouter::ReportRequested(number) => {
-                let report = Box::new(self.router.report());
+                let report = Box::new(Report { bfd: self.bfd.report(), ..self.router.report() });
                 self.outbox.send(FromRouter::Report(number, report));
             }
         }

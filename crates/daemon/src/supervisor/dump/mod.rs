@@ -4,6 +4,7 @@
 //! The router and the director only send a snapshot; the supervisor, which knows the configuration, writes the files. A
 //! file appears whole or not at all: it is written beside the old one and put in its place.
 
+mod bfd;
 mod json;
 mod text;
 mod view;
@@ -18,6 +19,7 @@ use mainstay_config::model::ProcessSettings;
 use mainstay_core::director;
 use mainstay_core::router::report::Counters;
 use mainstay_core::router::{Notification, NotifyObject, NotifyState, Report, State};
+use mainstay_system::clock;
 
 use self::view::View;
 use super::fifos::About;
@@ -65,7 +67,14 @@ impl Supervisor {
         let settings = &self.model.process;
         let view = View::new(&self.model, report, &self.cleared);
         match wanted {
-            Wanted::Data => write(&path(settings, File::Data), &text::data(&view)),
+            Wanted::Data => {
+                write(&path(settings, File::Data), &text::data(&view));
+                // keepalived has a process for it when there is a session, and that process writes the file.
+                if !self.model.router.bfd.is_empty() {
+                    let text = bfd::sessions(&self.model.router.bfd, &report.bfd, clock::now());
+                    write(&path(settings, File::Sessions), &text);
+                }
+            }
             Wanted::Statistics => write(&path(settings, File::Statistics), &text::statistics(&view)),
             Wanted::StatisticsAndClear => {
                 write(&path(settings, File::Statistics), &text::statistics(&view));
@@ -123,6 +132,8 @@ enum File {
     Data,
     /// Virtual servers.
     ServerData,
+    /// BFD.
+    Sessions,
     /// Counters.
     Statistics,
     /// VRRP for programs.
@@ -136,6 +147,7 @@ fn path(settings: &ProcessSettings, file: File) -> PathBuf {
     let (configured, usual, suffix) = match file {
         File::Data => (&dumps.state, "keepalived.data", ""),
         File::ServerData => (&dumps.state, "keepalived.data", "_check"),
+        File::Sessions => (&dumps.state, "keepalived.data", "_bfd"),
         File::Statistics => (&dumps.statistics, "keepalived.stats", ""),
         File::Json => (&dumps.json, "keepalived.json", ""),
     };
