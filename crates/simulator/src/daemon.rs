@@ -162,7 +162,8 @@ impl World {
         {
             hearing = self.hearing(id, vrrp, router);
             if hearing.as_ref().is_some_and(|hearing| hearing.acceptable) {
-                self.judge.met(self.now, id, vrrp.sender, router);
+                let local = self.nodes[id].clock.read(self.now);
+                self.judge.met((self.now, local), id, vrrp.sender, router);
             }
             self.judge.reached(self.now, id, vrrp.sender, router, priority);
         }
@@ -268,8 +269,11 @@ impl World {
             lease.zip(from).is_some_and(|(lease, from)| local.saturating_since(from) >= lease.length)
         };
         let routers = if self.scenario.grouped { 0..self.scenario.routers } else { router..router + 1 };
-        // What the kernel has is not what the router ordered, as long as the order waits.
-        let waits = node.effects.iter().any(|order| matches!(order, Action::SetGates(_)));
+        // What the kernel has is not what the router ordered, as long as the order waits. (TODO-correctness: a reload that makes
+        // the lease longer, a slow kernel and a take-over before it is done: the gate closes by the old lease, before the next
+        // advert. Nobody answers then; it could be waited for as a removal is.)
+        let waits =
+            node.gates_wait() || routers.clone().any(|router| node.opened_old_gate & 1 << router != 0);
         Lapse {
             is_over: routers.clone().any(is_over),
             in_kernel: routers

@@ -195,7 +195,7 @@ fn late_fault(r: &mut Random, scenario: &Scenario) -> Fault {
 #[must_use]
 pub fn life(seed: u64) -> Scenario {
     let mut scenario = scenario(seed);
-    let mut random = Random::new(seed ^ 0x6875_7272_6965_6400);
+    let mut random = Random::new(seed ^ 0x0068_7572_7269_6564);
     if !random.percent(HURRIED) {
         slow_down(&mut scenario);
     }

@@ -151,6 +151,14 @@ impl Hearsay {
             .for_each(|told| told.doubtful = true);
     }
 
+    /// A node may have taken the last word of another one about a router for one about somebody else's.
+    pub fn doubt_word(&mut self, listener: NodeId, sender: NodeId, router: usize) {
+        let place = self.place(listener, sender, router);
+        if let Some(told) = self.told.get_mut(place).and_then(Option::as_mut) {
+            told.doubtful = true;
+        }
+    }
+
     /// Whether a whole heartbeat with the right key is news.
     pub fn believe(&mut self, now: Instant, listener: NodeId, sender: NodeId, words: &Words) -> Belief {
         let life = &mut self.lives[listener * self.nodes + sender];

@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use mainstay_core::heartbeat::PATIENT_INTERVAL;
 use mainstay_core::router::{Action, Advert, NotifyObject, NotifyState, State};
+use mainstay_core::time::Instant;
 
 use crate::daemon::name;
 use crate::fault::{Cause, Fault, NodeId, PausedClock, Timed};
@@ -112,7 +113,7 @@ pub struct Judge {
     /// When each node took in the last advert of each other one, router by router; none of priority 0.
     heard: Vec<Option<Moment>>,
     /// When each node last took in anything of each other one, router by router, by advert or heartbeat.
-    met: Vec<Option<Moment>>,
+    met: Vec<Option<(Moment, Instant)>>,
     /// How long each node's lease is, if it has one.
     leases: Vec<Duration>,
     /// When each node's machine goes on after its last pause.
@@ -469,8 +470,10 @@ impl Judge {
     pub fn preempts(&self, now: Moment, node: NodeId, address: IpAddr) -> Option<NodeId> {
         let watched = self.addresses.iter().find(|watched| watched.address == address)?;
         let is_known = |other: &NodeId| {
-            let heard = self.heard[self.place_of(node, *other, watched.router)];
-            heard.is_some_and(|heard| {
+            let place = self.place_of(node, *other, watched.router);
+            // A damaged advert counts as heard where that is an excuse; it puts off nothing.
+            let (heard, met) = (self.heard[place], self.met[place].map(|(met, _)| met));
+            heard.min(met).is_some_and(|heard| {
                 heard > self.came[node].max(self.wakes[node])
                     && now.since(heard) <= self.leases[node].min(self.leases[*other])
             })
@@ -601,11 +604,11 @@ impl Judge {
         }
     }
 
-    /// A node's process took in something believable of another one about a router.
-    pub fn met(&mut self, now: Moment, node: NodeId, sender: NodeId, router: usize) {
+    /// A node's process took in something believable of another one about a router, when its clock showed `local`.
+    pub fn met(&mut self, (now, local): (Moment, Instant), node: NodeId, sender: NodeId, router: usize) {
         let place = self.place_of(node, sender, router);
         if let Some(met) = self.met.get_mut(place) {
-            *met = Some(now);
+            *met = Some((now, local));
         }
     }
 
@@ -621,10 +624,11 @@ impl Judge {
         now > self.late_until
     }
 
-    /// When that was last.
+    /// When a node last took in something of another one about a router, by its own clock.
     #[must_use]
-    pub fn last_met(&self, node: NodeId, sender: NodeId, router: usize) -> Option<Moment> {
-        self.met.get(self.place_of(node, sender, router)).copied().flatten()
+    pub fn last_met(&self, node: NodeId, sender: NodeId, router: usize) -> Option<Instant> {
+        let met = self.met.get(self.place_of(node, sender, router)).copied().flatten();
+        met.map(|(_, local)| local)
     }
 
     /// A node took in an advert.

@@ -90,6 +90,8 @@ pub struct Node {
     pub events_lost: bool,
     /// The gates that stand are not those that were asked for last.
     pub gates_refused: bool,
+    /// One bit a router: its last advert opened a gate that was not yet what had been asked for.
+    pub opened_old_gate: u32,
     /// What its process was about to send when it was stopped.
     pub unsent: VecDeque<(Outgoing, Instant)>,
     /// Adverts that were ordered, and leave late or not at all.
@@ -302,6 +304,12 @@ impl Node {
     pub fn router_of(&self, advert: &Advert) -> Option<usize> {
         let vrid = advert.payload.get(1)?;
         self.plan.instances.iter().position(|plan| plan.vrid.get() == *vrid)
+    }
+
+    /// Whether the order for other gates has not been carried out.
+    #[must_use]
+    pub fn gates_wait(&self) -> bool {
+        self.effects.iter().any(|order| matches!(order, Action::SetGates(_)))
     }
 
     /// Whether nothing is on its way between its process and its kernel.

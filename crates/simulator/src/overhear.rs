@@ -122,6 +122,9 @@ impl World {
         if news == Belief::No {
             return None;
         }
+        if foreign {
+            self.hearsay.doubt_word(id, sender, router);
+        }
         let unsure = foreign || news == Belief::Unsure || belief == Belief::Unsure;
         let lapse = self.lapse(id, router, state.0);
         let is_backup = state.0 == State::Backup || (state.0 == State::Master && lapse.is_over);
@@ -129,7 +132,7 @@ impl World {
         let speaks = word.priority > 0 && word.is_master && same_interval;
         let standing = Standing { unsure, ..self.standing(id, sender, router, word.interval) };
         if !unsure {
-            self.judge.met(self.now, id, sender, router);
+            self.judge.met((self.now, local), id, sender, router);
         }
         let listens = matches!(state.0, State::Backup | State::Master);
         if !(resigns || speaks) || !listens {
@@ -165,8 +168,9 @@ impl World {
             return Standing::default();
         };
         let local = self.nodes[id].clock.read(self.now);
-        // What really reached the other one.
-        let met = self.judge.last_met(sender, id, router).map(|met| self.now.since(met));
+        // What really reached the other one, by its own clock, which may have leapt since.
+        let its_time = self.nodes[sender].clock.read(self.now);
+        let met = self.judge.last_met(sender, id, router).map(|met| its_time.saturating_since(met));
         let unheard = met.is_none_or(|ago| ago + STEP >= interval * 3 / 4 || ago <= ON_THE_WAY);
         let since = self.judge.pace.backup_since(id, router);
         let deaf = told.us.is_none_or(|us| {

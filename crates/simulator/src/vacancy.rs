@@ -94,6 +94,8 @@ impl Vacancies {
         let last = &mut self.advertised[router];
         if priority > 0 {
             *last = now;
+            // An owner may give up and start anew at once.
+            *resigned = resigned.filter(|(of, _)| *of != node);
         } else if now.since(*last) > OVERTAKING {
             *resigned = Some((node, now));
         } else {

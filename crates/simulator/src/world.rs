@@ -323,6 +323,7 @@ fn new_node(scenario: &Scenario, id: NodeId) -> Node {
         kernel_delay: Duration::ZERO,
         netlink_in_flight: 0,
         in_order: false,
+        opened_old_gate: 0,
         events_lost: false,
         gates_refused: false,
         unsent: VecDeque::new(),

@@ -132,8 +132,8 @@ fn a_session_is_tracked_with_its_weight_or_the_one_said() {
 
 #[test]
 fn a_sync_group_follows_a_session_on_behalf_of_its_members() {
-    let group = "vrrp_sync_group G {\ngroup {\nV\n}\ntrack_bfd {\nb weight 10\n}\n}\n";
-    let text = block("b", "neighbor_ip 10.0.0.9") + group + &simple("V", 51);
+    let group = "vrrp_sync_group G {\ngroup {\nV\nW\n}\ntrack_bfd {\nb weight 10\n}\n}\n";
+    let text = block("b", "neighbor_ip 10.0.0.9") + group + &simple("V", 51) + &simple("W", 52);
     let lowered = lower(&text).clean();
     let expected = Tracker { target: TrackerTarget::Bfd("b".into()), weight: 10, reverse: false };
     assert_eq!(lowered.model.router.sync_groups[0].trackers, [expected]);
