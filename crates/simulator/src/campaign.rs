@@ -20,7 +20,9 @@ use crate::world::World;
 /// takes another course in them since then; the LANs and their faults are what they were. The million-hour run of November
 /// 2026 showed: a word that is not believed on the second link and comes again, delayed, on the first (37426, 95460), a clock
 /// that leaps (49957), and a gate that stands by its old lease while the kernel is slow (20236).
-pub const REGRESSIONS: [u64; 22] = [
+/// Fresh seeds after it: a machine that reboots remembers nothing (9100025440), gates that were refused for a while
+/// (9100079579), words to a router without an address (9100098186).
+pub const REGRESSIONS: [u64; 25] = [
     33,
     149,
     603,
@@ -43,6 +45,9 @@ pub const REGRESSIONS: [u64; 22] = [
     95_460,
     49_957,
     20_236,
+    9_100_025_440,
+    9_100_079_579,
+    9_100_098_186,
 ];
 
 /// What to run.

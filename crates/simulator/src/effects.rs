@@ -297,7 +297,7 @@ impl World {
         if let Some(router) = self.nodes[id].router_of(&advert) {
             self.judge.pace.advert_left(id, router, ordered);
             let node = &mut self.nodes[id];
-            let old = u32::from(node.gates_wait()) << router;
+            let old = u32::from(node.gates_wait() || node.gates_refused) << router;
             node.opened_old_gate = node.opened_old_gate & !(1 << router) | old;
             if let Some(priority) = advert.payload.get(2)
                 && self.nodes[id].kernel.carrier

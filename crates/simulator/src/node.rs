@@ -90,7 +90,7 @@ pub struct Node {
     pub events_lost: bool,
     /// The gates that stand are not those that were asked for last.
     pub gates_refused: bool,
-    /// One bit a router: its last advert opened a gate that was not yet what had been asked for.
+    /// One bit a router: its last advert opened a gate that was not yet, or not at all, what had been asked for.
     pub opened_old_gate: u32,
     /// What its process was about to send when it was stopped.
     pub unsent: VecDeque<(Outgoing, Instant)>,

@@ -122,7 +122,8 @@ impl World {
         if news == Belief::No {
             return None;
         }
-        if foreign {
+        // In FAULT it may lack the address by which it would know its own virtual router.
+        if foreign || state.0 == State::Fault {
             self.hearsay.doubt_word(id, sender, router);
         }
         let unsure = foreign || news == Belief::Unsure || belief == Belief::Unsure;

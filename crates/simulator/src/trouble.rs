@@ -31,6 +31,8 @@ impl World {
                 self.nodes[node].off += 1;
                 self.nodes[node].kernel.reboot();
                 self.kill(node, false);
+                // Of a process that had crashed before, nobody remembers anything either.
+                self.nodes[node].memory = None;
             }
             Fault::Shutdown(node) => {
                 self.nodes[node].down += 1;
