@@ -13,7 +13,8 @@ use crate::world::World;
 
 /// Seeds that once showed a fault of ours: kernel events lost (33, 149), a restarted master without an address (603),
 /// a crash during a reload (2055), a long contest that was no longer answered (305234), a reload that lengthened a lease
-/// whose gate then closed by the old length (1795249712057026, 1795249712091087); and some that showed a fault of the
+/// whose gate then closed by the old length (1795249712057026, 1795249712091087), a rival that had heard an answer of long ago
+/// and was taken for one that hears (40014138); and some that showed a fault of the
 /// simulator: a late loop that renews its lease (1795249087005651), and one that judged what it heard before it had sent
 /// what it had decided (42020987). The last nine failed in campaigns before the simulator was made faster: an equal master
 /// that gives way later than the judge allowed, after two cuts in opposite directions (1795260000009405), and others. Chance
@@ -22,7 +23,7 @@ use crate::world::World;
 /// that leaps (49957), and a gate that stands by its old lease while the kernel is slow (20236).
 /// Fresh seeds after it: a machine that reboots remembers nothing (9100025440), gates that were refused for a while
 /// (9100079579), words to a router without an address (9100098186).
-pub const REGRESSIONS: [u64; 25] = [
+pub const REGRESSIONS: [u64; 26] = [
     33,
     149,
     603,
@@ -48,6 +49,7 @@ pub const REGRESSIONS: [u64; 25] = [
     9_100_025_440,
     9_100_079_579,
     9_100_098_186,
+    40_014_138,
 ];
 
 /// What to run.

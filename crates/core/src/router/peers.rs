@@ -101,6 +101,15 @@ impl Hears {
         }
     }
 
+    /// Whether it said that it had heard us since then.
+    #[must_use]
+    pub fn has_heard(self, since: Instant) -> bool {
+        match self {
+            Self::Unknown => false,
+            Self::Told { us, .. } => us.is_some_and(|heard| heard >= since),
+        }
+    }
+
     /// Whether it said after `answered`, and late enough for the answer to have arrived (`transit`), that it had not
     /// heard us since.
     #[must_use]

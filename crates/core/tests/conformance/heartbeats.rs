@@ -571,6 +571,25 @@ fn a_master_that_goes_on_although_it_hears_us_is_no_reason_to_give_up() {
 }
 
 #[test]
+fn a_rival_that_heard_an_earlier_answer_and_not_the_present_one_is_given_way_to() {
+    let mut node = viewing();
+    node.become_master();
+    let says = |number, ago| heartbeat().priority(50).nth(number).hears("192.0.2.252", ago);
+    node.hear_heartbeat(says(1, s(5)));
+    // It yields to the answer, which is not heard here, goes deaf at 1.9 s, and is master again at 2.2 s.
+    node.advance(ms(2200));
+    node.hear_heartbeat(says(2, ms(300)));
+    node.expect_state(Master);
+    node.advance(ms(700));
+    node.hear_heartbeat(says(3, ms(1000)));
+    node.expect_state(Master);
+    node.advance(ms(300));
+    node.hear_heartbeat(says(4, ms(1300)));
+    node.expect_state(Backup);
+    assert_eq!(node.report().cause, Cause::NotHeard { source: ip("192.0.2.251") });
+}
+
+#[test]
 fn three_nodes_agree_on_the_one_that_is_heard() {
     let node =
         |address: &str, priority| Node::at(address, plan().instance(alone().priority(priority)).peer_view());

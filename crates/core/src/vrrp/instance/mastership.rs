@@ -42,7 +42,7 @@ pub(super) struct Mastership {
 pub(super) struct Rival {
     source: IpAddr,
     last_heard: Instant,
-    /// When we first advertised after hearing it.
+    /// When we first advertised after hearing it; and after it said that it had heard that, if it did.
     answered: Option<Instant>,
 }
 
@@ -87,6 +87,9 @@ impl Mastership {
         self.rivals.retain(|rival| now.saturating_since(rival.last_heard) <= forgotten_after);
         if let Some(rival) = self.rivals.iter_mut().find(|rival| rival.source == heard.source) {
             rival.last_heard = now;
+            // It has heard that one. If it is master all the same, then since a silence that we know nothing of (it yielded, and
+            // we did not hear so): what it hears of the next one counts.
+            rival.answered = rival.answered.filter(|answered| !heard.hears.has_heard(*answered));
             return rival.answered;
         }
         if self.rivals.len() < MOST_RIVALS {
