@@ -1,7 +1,6 @@
 //! The reviewed list: where our tables differ from keepalived's, and why that is right.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -16,38 +15,9 @@ const REFUSED: &str = "refused";
 #[derive(Debug)]
 struct Entry {
     /// How many lines only we have.
-    ours: Lines,
+    ours: usize,
     /// How many lines only keepalived has.
-    theirs: Lines,
-}
-
-/// How many lines a difference has: a number, or `*` where chance decides.
-#[derive(Debug, Clone, Copy)]
-enum Lines {
-    Exactly(usize),
-    Any,
-}
-
-impl Lines {
-    fn parse(field: &str) -> Result<Self> {
-        Ok(if field == "*" { Self::Any } else { Self::Exactly(field.parse()?) })
-    }
-
-    fn fits(self, lines: usize) -> bool {
-        match self {
-            Self::Exactly(number) => number == lines,
-            Self::Any => true,
-        }
-    }
-}
-
-impl fmt::Display for Lines {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exactly(number) => number.fmt(formatter),
-            Self::Any => formatter.write_str("*"),
-        }
-    }
+    theirs: usize,
 }
 
 /// The list; what was judged is taken out of it.
@@ -67,9 +37,7 @@ impl Review {
                 bail!("five fields are wanted: {line}");
             };
             ensure!(!reason.is_empty(), "a reason is wanted: {line}");
-            let count = |field: &str| {
-                Lines::parse(field).with_context(|| format!("a count or `*` is wanted: {line}"))
-            };
+            let count = |field: &str| field.parse().with_context(|| format!("a count is wanted: {line}"));
             let entry = Entry { ours: count(ours)?, theirs: count(theirs)? };
             let before = entries.insert((file.to_owned(), moment.to_owned()), entry);
             ensure!(before.is_none(), "twice in the list: {line}");
@@ -90,7 +58,7 @@ impl Review {
         }
         match entry {
             None if ours.is_empty() && theirs.is_empty() => None,
-            Some(entry) if entry.ours.fits(ours.len()) && entry.theirs.fits(theirs.len()) => None,
+            Some(entry) if (entry.ours, entry.theirs) == (ours.len(), theirs.len()) => None,
             Some(entry) => Some(format!(
                 "{subject}\t{}\tlisted with {} and {} lines, but it has {} and {}",
                 found.moment,
