@@ -8,7 +8,6 @@
 //! Our own files are [`files`] and the examples. With `cargo xtask vm-tables` those of the corpus come as well.
 
 mod comparison;
-mod gate;
 mod listing;
 mod review;
 mod scene;
@@ -22,14 +21,11 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use self::comparison::{Found, Outcome, compare};
-use self::gate::Gate;
 use self::review::Review;
 use self::subject::{Subject, subjects, wanted};
 
 /// Files under comparison at a time. Most of it is waiting for checks.
-const AT_ONCE: usize = 24;
-/// Files whose daemons start or end at a time: no more than a guest has processors.
-const BUSY_AT_ONCE: usize = 2;
+const AT_ONCE: usize = 20;
 
 #[test]
 fn every_file_gives_keepaliveds_table_or_the_difference_is_known() -> Result<()> {
@@ -66,7 +62,6 @@ fn every_file_gives_keepaliveds_table_or_the_difference_is_known() -> Result<()>
 /// Compares some at a time, each in its own namespaces.
 fn compare_all(subjects: &[Subject]) -> Vec<Result<Outcome>> {
     let next = AtomicUsize::new(0);
-    let gate = Gate::new(BUSY_AT_ONCE);
     let found: Vec<Mutex<Option<Result<Outcome>>>> = subjects.iter().map(|_| Mutex::new(None)).collect();
     thread::scope(|scope| {
         for _ in 0..AT_ONCE.min(subjects.len()) {
@@ -77,7 +72,7 @@ fn compare_all(subjects: &[Subject]) -> Vec<Result<Outcome>> {
                         break;
                     };
                     let start = Instant::now();
-                    let outcome = compare(subject, &gate);
+                    let outcome = compare(subject);
                     println!("{subject}: {:.0?}", start.elapsed());
                     *place.lock().expect("nobody panics with it") = Some(outcome);
                 }

@@ -1,7 +1,6 @@
 //! One daemon with one file on a machine of its own: every link it names is there, and nobody answers.
 
-use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
@@ -40,7 +39,7 @@ pub struct Scene {
     pub node: Node,
     pub daemon: Process,
     /// Bytes of its log that were looked at.
-    heard: u64,
+    heard: usize,
     /// Its processes while they are stopped, parents first.
     frozen: Vec<u32>,
 }
@@ -98,14 +97,11 @@ impl Scene {
 
     /// Whether it said it is started since it was asked last.
     fn says_started(&mut self) -> bool {
-        let mut news = Vec::new();
-        let read = File::open(self.daemon.log_path()).and_then(|mut log| {
-            log.seek(SeekFrom::Start(self.heard))?;
-            log.read_to_end(&mut news)
-        });
+        let log = fs::read(self.daemon.log_path()).unwrap_or_default();
+        let news = log.get(self.heard..).unwrap_or_default();
         // A word may have come in part only.
-        self.heard += read.unwrap_or_default().saturating_sub(STARTED.len()) as u64;
-        String::from_utf8_lossy(&news).contains(STARTED)
+        self.heard = log.len().saturating_sub(STARTED.len());
+        String::from_utf8_lossy(news).contains(STARTED)
     }
 
     /// Stops it where it is.
