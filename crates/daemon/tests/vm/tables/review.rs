@@ -8,9 +8,6 @@ use anyhow::{Context, Result, bail, ensure};
 use super::comparison::Found;
 use super::subject::Subject;
 
-/// What stands in the list for a moment if keepalived does not run with the file.
-const REFUSED: &str = "refused";
-
 /// What the list says of one moment of one file.
 #[derive(Debug)]
 struct Entry {
@@ -73,20 +70,11 @@ impl Review {
         }
     }
 
-    /// keepalived does not run with a file: what is wrong if the list does not say so.
-    pub fn judge_refused(&mut self, subject: &Subject, words: &str) -> Option<String> {
-        println!("{subject}\t{REFUSED}\t0\t0\tkeepalived does not run with it: {words}");
-        let entry = self.entries.remove(&(subject.to_string(), REFUSED.to_owned()));
-        entry.is_none().then(|| format!("{subject}: keepalived does not run with it: {words}"))
-    }
-
-    /// Entries that nothing was compared for: of compared folders, or of wanted files if only some were wanted.
-    pub fn rest(self, subjects: &[Subject], wanted: &[String]) -> Vec<String> {
+    /// Entries of compared folders that nothing was compared for.
+    pub fn rest(self, subjects: &[Subject]) -> Vec<String> {
         let folder = |name: &str| name.split('/').next().unwrap_or_default().to_owned();
         let folders: Vec<_> = subjects.iter().map(|subject| folder(&subject.to_string())).collect();
-        let is_wanted = |file: &str| wanted.is_empty() || wanted.iter().any(|part| file.contains(part));
-        let rest = self.entries.into_keys();
-        let rest = rest.filter(|(file, _)| folders.contains(&folder(file)) && is_wanted(file));
+        let rest = self.entries.into_keys().filter(|(file, _)| folders.contains(&folder(file)));
         rest.map(|(file, moment)| format!("{file}\t{moment}\tlisted, but not compared")).collect()
     }
 }

@@ -1,15 +1,12 @@
 //! One daemon with one file on a machine of its own: every link it names is there, and nobody answers.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use mainstay::lab::process::send;
 use mainstay::lab::{Lab, Node, Process};
-use nix::sys::signal::Signal;
 
 use super::listing::{Listing, add_foreign};
 use super::subject::{Needs, Subject};
@@ -34,14 +31,9 @@ exec "$@"
 "#;
 
 /// A machine and its daemon.
-#[derive(Debug)]
 pub struct Scene {
     pub node: Node,
     pub daemon: Process,
-    /// Bytes of its log that were looked at.
-    heard: usize,
-    /// Its processes while they are stopped, parents first.
-    frozen: Vec<u32>,
 }
 
 /// Who runs.
@@ -73,53 +65,42 @@ pub fn machine(lab: &Lab, name: &str, needs: &Needs) -> Result<Node> {
         batch += &format!("address add 10.99.{number}.254/24 dev {link}\n");
     }
     let file = lab.folder().join(format!("{name}.links"));
-    fs::write(&file, batch).with_context(|| format!("write {}", file.display()))?;
+    std::fs::write(&file, batch).with_context(|| format!("write {}", file.display()))?;
     node.namespace().ip(&format!("-batch {}", file.display()))?;
     add_foreign(node.namespace())?;
     Ok(node)
 }
 
 impl Scene {
-    /// Starts the daemon.
-    pub fn start(lab: &Lab, node: Node, program: Program, subject: &Subject, needs: &Needs) -> Result<Self> {
+    /// Starts the daemon and waits until it says that it has; false if it ends or does not say so within `limit`.
+    pub fn start(
+        lab: &Lab,
+        node: Node,
+        program: Program,
+        subject: &Subject,
+        needs: &Needs,
+        limit: Duration,
+    ) -> Result<(Self, bool)> {
         let place = lab.folder().join(node.name());
         let mut command = in_its_place(program.path(), needs);
         command
             .args(["--dont-fork", "--log-console", "--log-detail", "--no-syslog", "--use-file"])
             .arg(&subject.path);
-        // All of them: keepalived does not start while a process runs whose number is in any of these.
-        for process in ["pid", "vrrp_pid", "checkers_pid", "bfd_pid"] {
+        for process in ["pid", "vrrp_pid", "checkers_pid"] {
             command.arg(format!("--{process}={}.{process}", place.display()));
         }
-        let daemon = node.spawn(&mut command)?;
-        Ok(Self { node, daemon, heard: 0, frozen: Vec::new() })
-    }
-
-    /// Whether it said it is started since it was asked last.
-    fn says_started(&mut self) -> bool {
-        let log = fs::read(self.daemon.log_path()).unwrap_or_default();
-        let news = log.get(self.heard..).unwrap_or_default();
-        // A word may have come in part only.
-        self.heard = log.len().saturating_sub(STARTED.len());
-        String::from_utf8_lossy(news).contains(STARTED)
-    }
-
-    /// Stops it where it is.
-    fn freeze(&mut self) {
-        self.frozen = self.daemon.tree();
-        self.frozen.iter().for_each(|pid| send(*pid, Signal::SIGSTOP));
-    }
-
-    /// Lets it go on.
-    pub fn thaw(&mut self) {
-        self.frozen.drain(..).rev().for_each(|pid| send(pid, Signal::SIGCONT));
-    }
-
-    /// The last lines of its log.
-    pub fn last_words(&self, lines: usize) -> String {
-        let log = self.daemon.log();
-        let all: Vec<_> = log.lines().collect();
-        all[all.len().saturating_sub(lines)..].join("\n")
+        let mut daemon = node.spawn(&mut command)?;
+        let start = Instant::now();
+        let started = loop {
+            if daemon.log().contains(STARTED) {
+                break true;
+            }
+            if daemon.exit_status().is_some() || start.elapsed() > limit {
+                break false;
+            }
+            thread::sleep(GLANCE);
+        };
+        Ok((Self { node, daemon }, started))
     }
 
     /// What is in the table.
@@ -142,26 +123,6 @@ impl Scene {
         self.daemon.kill9();
         ended
     }
-}
-
-/// Stops each in the moment it says that it is started, so that its table can be read at leisure. Gives for each
-/// whether it came to that: not if it ends, or does not say so within `limit`.
-pub fn freeze_when_started<const N: usize>(scenes: [&mut Scene; N], limit: Duration) -> [bool; N] {
-    let start = Instant::now();
-    let mut started = [None; N];
-    let mut scenes = scenes;
-    while started.contains(&None) {
-        for (scene, started) in scenes.iter_mut().zip(&mut started).filter(|(_, started)| started.is_none()) {
-            if scene.says_started() {
-                scene.freeze();
-                *started = Some(true);
-            } else if scene.daemon.exit_status().is_some() || start.elapsed() > limit {
-                *started = Some(false);
-            }
-        }
-        thread::sleep(GLANCE);
-    }
-    started.map(|started| started == Some(true))
 }
 
 /// A program, where the namespaces its file names are there.
