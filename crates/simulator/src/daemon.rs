@@ -175,9 +175,7 @@ impl World {
         if let Some(brain) = &mut node.brain {
             brain.step(local, input, &mut actions);
             if let Some(hearing) = hearing {
-                let state = brain.state(hearing.router);
-                self.judge.heard(self.now, id, &hearing, state);
-                self.check_answer(id, local, &hearing, state, &actions);
+                self.judge.heard(self.now, id, &hearing, brain.state(hearing.router));
                 if hearing.acceptable && matches!(hearing.before.0, State::Backup | State::Master) {
                     self.hearsay.note_master(id, hearing.router, hearing.source, hearing.priority);
                 }
@@ -200,30 +198,6 @@ impl World {
             }
         } else {
             self.note_pace(id, local, &before, hearing.as_slice(), false);
-        }
-    }
-
-    /// A master that hears another one and stays answers it, unless it has answered much in this interval.
-    fn check_answer(
-        &mut self,
-        id: NodeId,
-        local: Instant,
-        hearing: &Hearing,
-        state: Option<(State, u8)>,
-        actions: &[Action],
-    ) {
-        let is_master = |state: Option<(State, u8)>| state.is_some_and(|(state, _)| state == State::Master);
-        let stays = is_master(Some(hearing.before)) && is_master(state);
-        let is_heard = hearing.acceptable && hearing.source != hearing.own && !hearing.standing.unsure;
-        let node = &self.nodes[id];
-        let answers = |action: &Action| matches!(action, Action::SendAdvert(advert) if node.router_of(advert) == Some(hearing.router));
-        if stays
-            && is_heard
-            && !actions.iter().any(answers)
-            && self.judge.pace.owes_an_answer(id, hearing.router, local, &node.plan.instances[hearing.router])
-        {
-            let what = format!("{} does not answer {}, which is of lower standing", name(id), hearing.source);
-            self.judge.violate(self.now, "pace", what);
         }
     }
 

@@ -45,13 +45,6 @@ impl World {
                     if let Some(router) = self.nodes[id].router_of(&advert) {
                         let local = self.nodes[id].clock.read(self.now);
                         self.judge.pace.advertised(id, router, local);
-                        let interval = self.nodes[id].plan.instances[router].advert_interval;
-                        if self.nodes[id].kind == Kind::Mainstay
-                            && let Some(what) =
-                                self.judge.pace.turn(id, router, local, interval, advert.destination)
-                        {
-                            self.judge.violate(self.now, "pace", format!("{} {what}", name(id)));
-                        }
                         self.note_trial(id, router, local, &advert);
                     }
                     self.send_after(id, late, Outgoing::Advert(advert));

@@ -11,11 +11,6 @@ use mainstay_core::time::Instant;
 use crate::fault::NodeId;
 use crate::judge::Hearing;
 
-/// A master answers so many adverts of lower standing in one interval, and no more.
-const ANSWERS: u32 = 8;
-/// So many adverts may leave in one interval of ours: the answers of two of its own, what is due, and a new mastership.
-const MOST_IN_AN_INTERVAL: u32 = 3 * ANSWERS;
-
 /// Rounding of timers: v3 counts in centiseconds, the skew in microseconds.
 const ROUNDING: Duration = Duration::from_millis(1);
 
@@ -43,26 +38,6 @@ struct Known {
     refused: bool,
     /// When it last tried whether an advert leaves.
     tried: Option<Instant>,
-    turns: Turns,
-}
-
-/// How often a router advertised: in this interval and in the one before. With several peers, those to one of them.
-#[derive(Debug, Clone, Copy, Default)]
-struct Turns {
-    since: Instant,
-    to: Option<IpAddr>,
-    count: u32,
-    before: u32,
-}
-
-impl Turns {
-    fn move_on(&mut self, now: Instant, interval: Duration) {
-        let passed = now.saturating_since(self.since);
-        if passed >= interval {
-            self.before = if passed < interval * 2 { self.count } else { 0 };
-            (self.since, self.count) = (now, 0);
-        }
-    }
 }
 
 /// What a backup waits for.
@@ -88,29 +63,6 @@ impl Pace {
     /// A router sent an advert, or its interval changed.
     pub fn advertised(&mut self, node: NodeId, router: usize, now: Instant) {
         self.known(node, router).advertised = Some(now);
-    }
-
-    /// A router advertises once more; what is wrong with that, if anything is.
-    pub fn turn(
-        &mut self,
-        node: NodeId,
-        router: usize,
-        now: Instant,
-        interval: Duration,
-        to: IpAddr,
-    ) -> Option<&'static str> {
-        let turns = &mut self.known(node, router).turns;
-        turns.move_on(now, interval);
-        turns.count += u32::from(*turns.to.get_or_insert(to) == to);
-        (turns.count > MOST_IN_AN_INTERVAL).then_some("answers a flood without end")
-    }
-
-    /// A master heard an advert of lower standing, or of one that resigns, and did not answer: whether it should have.
-    #[must_use]
-    pub fn owes_an_answer(&mut self, node: NodeId, router: usize, now: Instant, plan: &InstancePlan) -> bool {
-        let turns = &mut self.known(node, router).turns;
-        turns.move_on(now, plan.advert_interval);
-        !plan.lower_priority_no_advert && turns.count + turns.before < ANSWERS
     }
 
     /// A process started or took up another configuration: nothing is known of its timers.
