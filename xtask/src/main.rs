@@ -8,6 +8,7 @@ mod coverage;
 mod fuzz;
 mod machine;
 mod mutants;
+mod simulation;
 mod steps;
 mod test;
 mod tidy;

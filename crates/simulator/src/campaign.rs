@@ -23,7 +23,7 @@ use crate::world::World;
 /// that leaps (49957), and a gate that stands by its old lease while the kernel is slow (20236).
 /// Fresh seeds after it: a machine that reboots remembers nothing (9100025440), gates that were refused for a while
 /// (9100079579), words to a router without an address (9100098186).
-pub const REGRESSIONS: [u64; 26] = [
+pub const REGRESSIONS: [u64; 27] = [
     33,
     149,
     603,
@@ -50,6 +50,7 @@ pub const REGRESSIONS: [u64; 26] = [
     9_100_079_579,
     9_100_098_186,
     40_014_138,
+    9_100_047_319,
 ];
 
 /// What to run.

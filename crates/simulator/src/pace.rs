@@ -110,7 +110,7 @@ impl Pace {
     pub fn advert_left(&mut self, node: NodeId, router: usize, ordered: Instant) {
         let known = self.known(node, router);
         known.left = Some(ordered);
-        // A backup that hears a master meanwhile does not learn that its trial left.
+        // With several peers one may leave and the next be refused.
         known.refused &= known.master_since.is_none();
     }
 
@@ -180,8 +180,15 @@ impl Pace {
         let (before, own) = hearing.before;
         let interval = if plan.version == Version::V3 { hearing.interval } else { plan.advert_interval };
         let accepted = hearing.priority >= own || (plan.preempt == Preempt::Never && own < 255);
-        let wait = &mut self.known(node, hearing.router).wait;
-        if hearing.standing.unsure || (hearing.standing.may_be_deaf && !accepted && hearing.priority > 0) {
+        let Known { wait, tried, .. } = self.known(node, hearing.router);
+        let yields_to_a_trial = tried
+            .is_some_and(|tried| now.saturating_since(tried) <= plan.advert_interval)
+            && hearing.priority == own
+            && hearing.source < hearing.own;
+        if yields_to_a_trial
+            || hearing.standing.unsure
+            || (hearing.standing.may_be_deaf && !accepted && hearing.priority > 0)
+        {
             // It may wait for this one, and it may not.
             *wait = None;
         } else if hearing.priority == 0 {

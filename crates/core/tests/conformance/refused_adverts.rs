@@ -148,6 +148,41 @@ fn a_master_it_hears_makes_it_wait_as_any_backup() {
 }
 
 #[test]
+fn a_trial_that_leaves_and_is_answered_at_once_has_left() {
+    let mut node = muted();
+    node.refuses = |_| false;
+    node.advance(DOWN);
+    node.hear(advert().priority(200));
+    assert_eq!(
+        node.time_until(Master),
+        DOWN,
+        "two routers whose trials silence each other are on trial once"
+    );
+}
+
+#[test]
+fn a_trial_that_is_answered_before_its_refusal_is_known_was_refused() {
+    let mut node = muted();
+    node.refuses = |_| false;
+    node.advance(DOWN);
+    node.hear(advert().priority(200));
+    node.step(Input::AdvertRefused { instance: "VI_1".into(), errno: 1 });
+    assert_eq!(node.time_until(Master), DOWN + TRIAL, "it tries again");
+}
+
+#[test]
+fn two_trials_that_cross_are_won_by_the_higher_address() {
+    for (other, wins) in [("192.0.2.1", true), ("192.0.2.254", false)] {
+        let mut node = muted();
+        node.refuses = |_| false;
+        node.advance(DOWN);
+        node.hear(advert().priority(100).from(other));
+        node.advance(TRIAL);
+        node.expect_state(if wins { Master } else { Backup });
+    }
+}
+
+#[test]
 fn it_does_not_preempt_a_master_of_lower_priority() {
     let mut node = muted();
     for _ in 0..30 {

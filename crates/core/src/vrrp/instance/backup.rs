@@ -75,10 +75,23 @@ impl Instance {
         }
     }
 
+    /// Whatever it was about to do, it waits for the master-down timer again. A trial that is broken off has told what it
+    /// can: two routers whose trials silence each other would otherwise both be on trial for good.
+    fn wait_for_timer(&mut self) {
+        if let Machine::Backup { stage: Stage::Trial(Trial::Sent { .. }), .. } = &self.machine {
+            self.muted = false;
+        }
+        self.set_stage(Stage::Timer);
+    }
+
     pub(super) fn hear_as_backup(&mut self, now: Instant, heard: Heard) {
         let priority = self.priority();
         let Machine::Backup { preempt_at, .. } = &self.machine else { return };
         let preempt_at = *preempt_at;
+        if self.outranks_on_trial(&heard) {
+            self.last_heard = Some(LastHeard { at: now, source: heard.source, priority: heard.priority });
+            return;
+        }
         let unheard = self.unheard_since();
         let verdict = judge_as_backup(now, &heard, priority, self.plan.preempt, preempt_at, unheard);
         match verdict {
@@ -88,12 +101,12 @@ impl Instance {
         }
         let (skew, down) = (self.skew_time(), self.master_down_interval());
         self.last_heard = Some(LastHeard { at: now, source: heard.source, priority: heard.priority });
+        if verdict != ToBackup::Ignored {
+            self.wait_for_timer();
+        }
         let Machine::Backup { master_down_timer, preempt_at, ending, stage } = &mut self.machine else {
             return;
         };
-        if verdict != ToBackup::Ignored {
-            *stage = Stage::Timer;
-        }
         match verdict {
             ToBackup::MasterResigned => {
                 *master_down_timer = now + heard.hand_over.map_or(skew, |wait| wait.min(skew));
@@ -133,9 +146,9 @@ impl Instance {
     /// The master-down timer starts again at `from`: what went before was not silence.
     pub fn wait_anew(&mut self, from: Instant) {
         let down = self.master_down_interval();
-        if let Machine::Backup { master_down_timer, stage, .. } = &mut self.machine {
+        self.wait_for_timer();
+        if let Machine::Backup { master_down_timer, .. } = &mut self.machine {
             *master_down_timer = from + down;
-            *stage = Stage::Timer;
         }
     }
 
@@ -145,10 +158,10 @@ impl Instance {
         let interval = theirs.min(self.plan.advert_interval * 10).max(self.master_advert_interval);
         let adverts = self.plan.down_timer_adverts;
         let down = timers::master_down_interval(self.plan.version, adverts, interval, self.priority());
-        if let Machine::Backup { master_down_timer, ending, stage, .. } = &mut self.machine {
+        self.wait_for_timer();
+        if let Machine::Backup { master_down_timer, ending, .. } = &mut self.machine {
             *master_down_timer = (*master_down_timer).max(now + down);
             *ending = MasterEnd::Silence;
-            *stage = Stage::Timer;
         }
     }
 

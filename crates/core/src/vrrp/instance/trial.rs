@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use super::{Instance, Machine, Stage};
 use crate::router::action::Advert;
 use crate::time::{Duration, Instant};
+use crate::vrrp::election::Heard;
 
 /// How long a trial waits for a refusal: more than one wake-up of a busy loop.
 const LONGEST_WAIT: Duration = Duration::from_millis(10);
@@ -59,10 +60,25 @@ impl Instance {
         adverts
     }
 
-    /// The kernel refused one advert of a trial. True if none of them is left.
+    /// Whether this is another one of our priority that yields to us. What a trial sends says what a master says, so an
+    /// answer to it is judged as a master judges (RFC 9568 section 6.4.3): two backups whose trials cross would
+    /// otherwise both wait for the other.
+    pub(super) fn outranks_on_trial(&self, heard: &Heard) -> bool {
+        let Machine::Backup { stage: Stage::Trial(Trial::Sent { .. }), .. } = &self.machine else {
+            return false;
+        };
+        heard.priority == self.priority() && self.source.is_some_and(|own| heard.source < own)
+    }
+
+    /// The kernel refused one advert of a backup: of a trial, or what it sent before that was broken off or it became
+    /// backup. True if none of the adverts of a trial is left.
     pub(super) fn trial_refused(&mut self, now: Instant) -> bool {
         let again = now + self.plan.advert_interval;
-        let Machine::Backup { stage: Stage::Trial(trial), .. } = &mut self.machine else { return false };
+        let Machine::Backup { stage, .. } = &mut self.machine else { return false };
+        let Stage::Trial(trial) = stage else {
+            self.muted = true;
+            return false;
+        };
         if let Trial::Sent { left, .. } = trial {
             *left = left.saturating_sub(1);
             if *left == 0 {
