@@ -36,6 +36,7 @@ fuzz_target!(|input: &[u8]| {
             source: [192, 0, 2, 2].into(),
             destination: [192, 0, 2, 1].into(),
             ttl: *ttl,
+            envelope: Default::default(),
             payload: &bytes,
         };
         sessions.step(now, Input::PacketReceived { packet, multihop: form & 2 != 0 }, &mut actions);

@@ -9,20 +9,26 @@ use std::net::IpAddr;
 use libfuzzer_sys::fuzz_target;
 use mainstay_core::address::Family;
 use mainstay_core::router::plan::{Authentication, Version};
+use mainstay_core::secret::Password;
+use mainstay_core::vrrp::ah::{self, Envelope, Outside};
 use mainstay_core::vrrp::packet::{AuthType, Emit, ParseContext, emit, parse, peek_vrid};
 
 fuzz_target!(|input: &[u8]| {
     let Some((&choice, payload)) = input.split_first() else { return };
     let context = context(choice);
     let _ = peek_vrid(payload);
+    if let Some(outside) = Outside::of(context.source, context.destination, choice, 1) {
+        assert_eq!(ah::verify(outside, &Password::from(*b"any key\0"), payload), None);
+        let _ = Envelope::Ah { identification: 1 }.message(payload);
+    }
     let Ok(message) = parse(payload, context) else { return };
 
     let addresses: Vec<IpAddr> = message.addresses().collect();
     assert!(!addresses.is_empty() && !message.interval.is_zero());
     assert!(message.lists(&addresses));
     let authentication = match (message.auth_type, message.auth_data) {
-        (AuthType::Pass, Some(data)) => Authentication::Pass(*data),
-        (AuthType::Ah, Some(data)) => Authentication::Ah(*data),
+        (AuthType::Pass, Some(data)) => Authentication::Pass((*data).into()),
+        (AuthType::Ah, Some(data)) => Authentication::Ah((*data).into()),
         (AuthType::None | AuthType::Pass | AuthType::Ah, _) => Authentication::None,
     };
     assert_eq!(message.authenticate(&authentication), Ok(()));

@@ -34,6 +34,8 @@ pub struct Gate {
     pub family: Family,
     /// Virtual router id in the adverts.
     pub vrid: u8,
+    /// Whether the adverts are inside an IPsec authentication header.
+    pub in_ah: bool,
     /// Where the adverts go: the group, or the peers.
     pub destinations: Vec<IpAddr>,
     /// The addresses, each with the link it is on. Of either family; an address is behind one gate only.

@@ -8,7 +8,7 @@
 //! router), [`track`] (what may lower a priority), [`heartbeat`] (what Mainstay nodes tell each other beside the
 //! adverts), [`lease`] (what the kernel does for a router that has died), [`router`] (all instances of one node, and
 //! its contract), [`ipvs`] (the kernel's load balancer in plain values), [`director`] (virtual servers, and who is fit
-//! to serve them), [`bfd`] (whether a path to a neighbour carries packets), [`recording`] (what a router was told, to be looked at again).
+//! to serve them), [`bfd`] (whether a path to a neighbour carries packets), [`recording`] (what a router was told, to be looked at again), [`secret`] (what is never shown).
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -22,6 +22,7 @@ pub mod ipvs;
 pub mod lease;
 pub mod recording;
 pub mod router;
+pub mod secret;
 pub mod time;
 pub mod track;
 pub mod vrrp;

@@ -281,6 +281,7 @@ mod tests {
     use super::*;
     use crate::address::LinkIndex;
     use crate::router::Packet;
+    use crate::vrrp::ah::Envelope;
 
     fn at(seconds: u64) -> Instant {
         Instant::from_nanos(seconds * 1_000_000_000)
@@ -304,6 +305,7 @@ mod tests {
             source: [10, 0, 0, 1].into(),
             destination: [224, 0, 0, 18].into(),
             ttl: 255,
+            envelope: Envelope::Bare,
             payload: &[0x31, 9, 100, 0, 0, 100, 0, 0],
         };
         let inputs = [

@@ -13,6 +13,7 @@ use mainstay_core::router::{
     Action, Cause, Input, Link, Listening, NotifyObject, NotifyState, Packet, Reason, Router, State,
 };
 use mainstay_core::time::Instant;
+use mainstay_core::vrrp::ah::Envelope;
 use mainstay_core::vrrp::packet::{Emit, emit};
 
 const GROUP: &str = "224.0.0.18";
@@ -145,7 +146,14 @@ impl Node {
             destination,
             without_pseudo_header: false,
         });
-        let packet = Packet { link: LinkIndex(2), source, destination, ttl: 255, payload: &payload };
+        let packet = Packet {
+            link: LinkIndex(2),
+            source,
+            destination,
+            ttl: 255,
+            envelope: Envelope::Bare,
+            payload: &payload,
+        };
         self.step(Input::PacketReceived(packet))
     }
 

@@ -9,6 +9,7 @@ use anyhow::{Result, ensure};
 use mainstay_core::router::plan::{Authentication, Preempt, RouterPlan, Version, WantedState};
 use mainstay_core::router::{self, Action, Input, Packet, Router};
 use mainstay_core::time::Instant;
+use mainstay_core::vrrp::ah::Envelope;
 use mainstay_core::vrrp::packet::{Emit, emit};
 
 use crate::kernel::{INDEX, Kernel};
@@ -182,7 +183,14 @@ fn feed(real: &mut Real, now_us: u64, advert: Advert, version2: bool, random: &m
     }
     real.step(
         now_us,
-        Input::PacketReceived(Packet { link: INDEX, source, destination, ttl, payload: &payload }),
+        Input::PacketReceived(Packet {
+            link: INDEX,
+            source,
+            destination,
+            ttl,
+            envelope: Envelope::Bare,
+            payload: &payload,
+        }),
     );
     !damaged
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use mainstay_core::router::plan::Preempt;
 use mainstay_core::router::{Action, Input, Packet, Router, State};
 use mainstay_core::time::Instant;
+use mainstay_core::vrrp::ah::Envelope;
 
 use crate::kernel::{INDEX, Kernel};
 use crate::scenario::{NodeSpec, Scenario};
@@ -304,6 +305,7 @@ impl Node {
                 source: scenario.own_address(message.from),
                 destination: scenario.group(),
                 ttl: 255,
+                envelope: Envelope::Bare,
                 payload: &message.payload,
             };
             self.router.step(now, Input::PacketReceived(packet), actions);

@@ -196,6 +196,7 @@ mod tests {
             link: link.clone(),
             family: Family::V4,
             vrid: 10,
+            in_ah: false,
             destinations: vec![GROUP],
             addresses: vec![(link, VIP)],
             lease: Duration::from_millis(2500),

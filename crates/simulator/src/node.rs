@@ -12,6 +12,7 @@ use mainstay_core::router::{
     Action, Actions, Advert, Datagram, Input, Link, Packet, Resume, Router, RouterPlan, ScriptOutcome, State,
 };
 use mainstay_core::time::Instant;
+use mainstay_core::vrrp::ah::Envelope;
 
 use crate::fault::Change;
 use crate::frame::{Beat, Frame, Mac, Vrrp};
@@ -333,6 +334,7 @@ impl Node {
                 source: vrrp.source,
                 destination: vrrp.destination,
                 ttl: vrrp.ttl,
+                envelope: Envelope::Bare,
                 payload: &vrrp.payload,
             }),
             Fact::Heartbeat(beat) => Input::HeartbeatReceived(Packet {
@@ -340,6 +342,7 @@ impl Node {
                 source: beat.source,
                 destination: beat.destination,
                 ttl: 255,
+                envelope: Envelope::Bare,
                 payload: &beat.payload,
             }),
             Fact::Link(link) => Input::LinkChanged(link.clone()),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use mainstay_core::router::plan::{Destination, InstancePlan, Preempt, Version};
 use mainstay_core::router::{Action, Actions, Advert, Input, Packet, RouterPlan, State};
 use mainstay_core::time::Instant;
+use mainstay_core::vrrp::ah::Envelope;
 use mainstay_core::vrrp::packet::{ChecksumForm, Emit, Message, ParseContext, emit, parse};
 
 use crate::frame::Mac;
@@ -362,6 +363,7 @@ impl PlainPeer {
                 source: self.own,
                 destination,
                 ttl: Some(255),
+                envelope: Envelope::Bare,
                 payload: Arc::from(emit(&message(destination))),
                 not_after: None,
             })

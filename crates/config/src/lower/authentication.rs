@@ -1,6 +1,8 @@
 //! `authentication { auth_type auth_pass }` (RFC 2338) and `auth_hmac`.
 
+use mainstay_core::address::Family;
 use mainstay_core::router::plan::{Authentication, Version};
+use mainstay_core::secret::Password;
 
 use super::Lowering;
 use super::report::Report;
@@ -17,7 +19,7 @@ const KEY_BYTES: std::ops::RangeInclusive<usize> = 32..=64;
 #[derive(Debug, Default)]
 pub(crate) struct Said {
     kind: Option<(Kind, Span)>,
-    password: Option<[u8; PASSWORD_BYTES]>,
+    password: Option<Password>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +66,12 @@ impl Said {
     }
 
     /// What is used with this version, in strict mode or not.
-    pub(crate) fn finish(self, report: &mut Report, version: Version, strict: bool) -> Authentication {
+    pub(crate) fn finish(
+        self,
+        report: &mut Report,
+        (version, family): (Version, Family),
+        strict: bool,
+    ) -> Authentication {
         let Some((kind, span)) = self.kind else { return Authentication::None };
         let Some(password) = self.password else {
             report
@@ -79,21 +86,24 @@ impl Said {
                 .because("adverts are not authenticated");
             return Authentication::None;
         }
+        if family == Family::V6 {
+            report
+                .complain(
+                    "auth-not-supported",
+                    span,
+                    "VRRP version 2 over IPv6 does not have this authentication",
+                )
+                .because("adverts are not authenticated");
+            return Authentication::None;
+        }
         match kind {
             Kind::Pass => Authentication::Pass(password),
-            Kind::Ah => {
-                report.not_yet(
-                    span,
-                    "auth_type AH",
-                    "adverts carry no authentication header, so peers that demand it refuse them",
-                );
-                Authentication::Ah(password)
-            }
+            Kind::Ah => Authentication::Ah(password),
         }
     }
 }
 
-fn password(report: &mut Report, word: &Word) -> Option<[u8; PASSWORD_BYTES]> {
+fn password(report: &mut Report, word: &Word) -> Option<Password> {
     let bytes = word.text.as_bytes();
     if bytes.is_empty() {
         return None;
@@ -106,7 +116,7 @@ fn password(report: &mut Report, word: &Word) -> Option<[u8; PASSWORD_BYTES]> {
     let mut password = [0; PASSWORD_BYTES];
     let length = bytes.len().min(PASSWORD_BYTES);
     password[..length].copy_from_slice(&bytes[..length]);
-    Some(password)
+    Some(password.into())
 }
 
 /// Checks `auth_hmac { .. }`, which comes with a later version.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mainstay_core::address::Family;
-use mainstay_core::router::plan::{Authentication, InstancePlan, LeasePlan};
+use mainstay_core::router::plan::{InstancePlan, LeasePlan};
 
 use super::report::Report;
 use super::values::{LONGEST_TIMER, boolean, seconds, switch};
@@ -103,8 +103,6 @@ fn obstacle(plan: &InstancePlan) -> Option<&'static str> {
         )
     } else if plan.family == Family::V6 && plan.addresses.len() > MOST_V6_ADDRESSES {
         Some("an advert of more than 76 IPv6 addresses may not fit one packet")
-    } else if matches!(plan.authentication, Authentication::Ah(_)) {
-        Some("its adverts are inside an IPsec header, which the gate does not look into")
     } else {
         None
     }

@@ -11,13 +11,13 @@ fn auth(lines: &str, more: &str) -> Lowered {
 #[test]
 fn a_password_is_padded_with_zeros() {
     let lowered = auth("auth_type PASS\nauth_pass 1111", "").clean();
-    assert_eq!(lowered.instance().authentication, Authentication::Pass(*b"1111\0\0\0\0"));
+    assert_eq!(lowered.instance().authentication, Authentication::Pass((*b"1111\0\0\0\0").into()));
 }
 
 #[test]
 fn a_long_password_is_cut_to_eight_bytes() {
     let lowered = auth("auth_type PASS\nauth_pass 123456789", "").says(["password-too-long"]);
-    assert_eq!(lowered.instance().authentication, Authentication::Pass(*b"12345678"));
+    assert_eq!(lowered.instance().authentication, Authentication::Pass((*b"12345678").into()));
 }
 
 #[test]
@@ -47,8 +47,15 @@ fn an_unknown_type_is_complained_about() {
 #[test]
 fn a_master_cannot_start_with_ah() {
     let lowered = auth("auth_type AH\nauth_pass 1111", "state MASTER\npriority 150");
-    assert_eq!(lowered.codes(), ["not-in-this-version", "ah-with-master"]);
+    assert_eq!(lowered.codes(), ["ah-with-master"]);
     assert_eq!(lowered.instance().wanted, WantedState::Backup);
+}
+
+#[test]
+fn ah_is_for_version_2_over_ipv4() {
+    let lowered = auth("auth_type AH\nauth_pass secret", "").clean();
+    assert_eq!(lowered.instance().authentication, Authentication::Ah((*b"secret\0\0").into()));
+    assert!(lowered.instance().lease.is_some(), "its adverts renew a lease as others do");
 }
 
 #[test]

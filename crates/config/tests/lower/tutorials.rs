@@ -23,7 +23,7 @@ fn check(lowered: &Lowered, router_id: &str, wanted: WantedState, priority: u8) 
         (plan.advert_interval, plan.preempt),
         (Duration::from_secs(1), Preempt::After(Duration::ZERO))
     );
-    assert_eq!(plan.authentication, Authentication::Pass(*b"1111\0\0\0\0"));
+    assert_eq!(plan.authentication, Authentication::Pass((*b"1111\0\0\0\0").into()));
     assert_eq!(plan.destination, Destination::Multicast(Ipv4Addr::new(224, 0, 0, 18).into()));
     let [address] = plan.addresses.as_slice() else { panic!("not one address") };
     assert_eq!((address.to_string().as_str(), address.scope), ("10.0.0.2/32 dev eth1", 0));

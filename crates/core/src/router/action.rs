@@ -11,6 +11,7 @@ use super::reason::Reason;
 use crate::address::{InterfaceAddress, LinkIndex, Route, Rule};
 use crate::lease::{Gate, GateId};
 use crate::time::Instant;
+use crate::vrrp::ah::Envelope;
 
 /// One order.
 ///
@@ -87,7 +88,9 @@ pub struct Advert {
     pub destination: IpAddr,
     /// TTL or hop limit; `None` is the kernel's default.
     pub ttl: Option<u8>,
-    /// The VRRP message with its checksum. (Over IPv6 the kernel may write the same checksum again.)
+    /// What stands before the message.
+    pub envelope: Envelope,
+    /// The VRRP message with its checksum, in its envelope. (Over IPv6 the kernel may write the same checksum again.)
     pub payload: Arc<[u8]>,
     /// From then on it must not be sent any more, and counts as refused: the lease is over, and a late advert would
     /// take it up again. `None` without a lease that counts.
@@ -127,6 +130,8 @@ pub struct Socket {
 pub enum Carries {
     /// VRRP messages: [`Input::PacketReceived`](super::Input::PacketReceived).
     Adverts,
+    /// VRRP messages in authentication headers: the same input.
+    AdvertsInAh,
     /// UDP datagrams to this port: [`Input::HeartbeatReceived`](super::Input::HeartbeatReceived).
     Heartbeats(u16),
 }

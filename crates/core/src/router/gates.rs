@@ -213,6 +213,7 @@ impl Router {
             link,
             family: plan.family,
             vrid: plan.vrid.get(),
+            in_ah: instance.password().is_some(),
             destinations: match &plan.destination {
                 Destination::Multicast(group) => Vec::from([*group]),
                 Destination::Unicast { peers, .. } => peers.iter().map(|peer| peer.address).collect(),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::action::Socket;
 use super::plan::RouterPlan;
 use crate::address::{InterfaceAddress, LinkIndex, Route, RouteKey, Rule};
+use crate::vrrp::ah::Envelope;
 
 /// One fact. The order in which facts are told is the order in which they happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,7 +164,9 @@ pub struct Packet<'a> {
     pub destination: IpAddr,
     /// TTL or hop limit as received.
     pub ttl: u8,
-    /// VRRP message or heartbeat, any length, untrusted.
+    /// What stands before the message; a heartbeat has nothing.
+    pub envelope: Envelope,
+    /// VRRP message in its envelope, or heartbeat; any length, untrusted.
     pub payload: &'a [u8],
 }
 

@@ -256,6 +256,10 @@ impl Router {
         }
         self.resolve_legs();
         let mut sockets: Vec<Socket> = self.instances.iter().filter_map(socket_of).collect();
+        // A peer that does not authenticate itself is heard too, to be told of.
+        let in_ah: Vec<Socket> =
+            sockets.iter().filter(|socket| socket.carries == Carries::AdvertsInAh).copied().collect();
+        sockets.extend(in_ah.into_iter().map(|socket| Socket { carries: Carries::Adverts, ..socket }));
         sockets.extend(self.legs.sockets());
         sockets.sort_unstable();
         sockets.dedup();
@@ -280,5 +284,6 @@ fn socket_of(instance: &crate::vrrp::Instance) -> Option<Socket> {
         Destination::Multicast(group) => Listen::Group(*group),
         Destination::Unicast { .. } => Listen::Address(source),
     };
-    Some(Socket { link: instance.link, listen, carries: Carries::Adverts })
+    let carries = if instance.password().is_some() { Carries::AdvertsInAh } else { Carries::Adverts };
+    Some(Socket { link: instance.link, listen, carries })
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::{Family, InterfaceAddress, Route, Rule};
 use crate::bfd::SessionPlan;
+use crate::secret::Password;
 use crate::time::Duration;
 
 /// Everything a [`Router`](super::Router) is asked to do.
@@ -293,24 +294,14 @@ pub enum Preempt {
 }
 
 /// RFC 2338 authentication of VRRPv2.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Authentication {
     /// None.
     None,
     /// Simple text password, zero padded to 8 bytes.
-    Pass([u8; 8]),
-    /// IPsec authentication header (later).
-    Ah([u8; 8]),
-}
-
-impl core::fmt::Debug for Authentication {
-    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        formatter.write_str(match self {
-            Self::None => "None",
-            Self::Pass(_) => "Pass(****)",
-            Self::Ah(_) => "Ah(****)",
-        })
-    }
+    Pass(Password),
+    /// IPsec authentication header ([`crate::vrrp::ah`]); over IPv4 only.
+    Ah(Password),
 }
 
 /// When gratuitous ARPs and unsolicited neighbour advertisements go out.

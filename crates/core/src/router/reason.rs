@@ -267,7 +267,9 @@ impl Mismatch {
             Rejection::Checksum => Some(Self::Checksum),
             Rejection::Length => Some(Self::Length),
             Rejection::Ttl => Some(Self::Ttl),
-            Rejection::Truncated
+            // Whoever has recorded an advert can send it again.
+            Rejection::AuthReplayed
+            | Rejection::Truncated
             | Rejection::Type
             | Rejection::Vrid
             | Rejection::Destination

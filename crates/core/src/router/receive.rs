@@ -11,13 +11,17 @@ use super::plan::{Destination, MismatchPolicy, UnicastPeer, Version};
 use super::reason::{Mismatch, Reason, State};
 use crate::address::Family;
 use crate::time::Instant;
+use crate::vrrp::ah::{self, Envelope, Outside};
 use crate::vrrp::election::Heard;
 use crate::vrrp::instance::{Fact, Instance};
 use crate::vrrp::packet::{self, Message, ParseContext, Rejection};
 
 impl Router {
     pub(super) fn receive(&mut self, now: Instant, packet: &Packet<'_>, actions: &mut Actions) {
-        let Some((_, vrid)) = packet::peek_vrid(packet.payload) else {
+        let message = packet.envelope.message(packet.payload);
+        let Some((message, (_, vrid))) =
+            message.and_then(|message| Some((message, packet::peek_vrid(message)?)))
+        else {
             self.reject(now, None, packet.source, Rejection::Truncated, actions);
             return;
         };
@@ -37,9 +41,13 @@ impl Router {
             self.differs(now, id, packet.source, Mismatch::OwnAddress, actions);
             return;
         }
-        match check(&self.instances[id], packet) {
-            Ok(message) => self.accept(now, id, packet.source, &message, actions),
-            Err(rejection) => self.reject_of(now, id, packet, rejection, actions),
+        let inside = Packet { payload: message, ..*packet };
+        match check(&self.instances[id], packet, &inside) {
+            Ok((message, sequence)) => {
+                self.instances[id].sequence.accept(sequence.unwrap_or(0));
+                self.accept(now, id, packet.source, &message, actions);
+            }
+            Err(rejection) => self.reject_of(now, id, &inside, rejection, actions),
         }
     }
 
@@ -222,8 +230,13 @@ impl Router {
     }
 }
 
-/// Everything an advert must be before it may have an effect (reference order: RFC 9568 section 7.1).
-fn check<'a>(instance: &Instance, packet: &Packet<'a>) -> Result<Message<'a>, Rejection> {
+/// Everything an advert must be before it may have an effect (reference order: RFC 9568 section 7.1). `inside` is the
+/// packet without its envelope; the number of an authentication header comes with the message.
+fn check<'a>(
+    instance: &Instance,
+    packet: &Packet<'_>,
+    inside: &Packet<'a>,
+) -> Result<(Message<'a>, Option<u32>), Rejection> {
     let plan = &instance.plan;
     let peer = peer_of(instance, packet.source);
     match &plan.destination {
@@ -238,7 +251,7 @@ fn check<'a>(instance: &Instance, packet: &Packet<'a>) -> Result<Message<'a>, Re
         }
     }
     let message = packet::parse(
-        packet.payload,
+        inside.payload,
         ParseContext {
             version: plan.version,
             family: plan.family,
@@ -249,6 +262,7 @@ fn check<'a>(instance: &Instance, packet: &Packet<'a>) -> Result<Message<'a>, Re
         },
     )?;
     message.authenticate(&plan.authentication)?;
+    let sequence = open_envelope(instance, packet)?;
     if plan.version == Version::V2 && message.interval != plan.advert_interval {
         return Err(Rejection::Interval);
     }
@@ -263,7 +277,23 @@ fn check<'a>(instance: &Instance, packet: &Packet<'a>) -> Result<Message<'a>, Re
     if plan.owner_ignores_adverts && instance.priority() == 255 {
         return Err(Rejection::OwnerIgnores);
     }
-    Ok(message)
+    // Last, because the number of a packet that is rejected says nothing.
+    if sequence.is_some_and(|sequence| instance.sequence.is_old(sequence)) {
+        return Err(Rejection::AuthReplayed);
+    }
+    Ok((message, sequence))
+}
+
+/// Verifies the authentication header if there is to be one, and gives its number.
+fn open_envelope(instance: &Instance, packet: &Packet<'_>) -> Result<Option<u32>, Rejection> {
+    let (password, identification) = match (instance.password(), packet.envelope) {
+        (None, Envelope::Bare) => return Ok(None),
+        (None, Envelope::Ah { .. }) | (Some(_), Envelope::Bare) => return Err(Rejection::AuthTypeMismatch),
+        (Some(password), Envelope::Ah { identification }) => (password, identification),
+    };
+    let outside = Outside::of(packet.source, packet.destination, packet.ttl, identification);
+    let sequence = outside.and_then(|outside| ah::verify(outside, password, packet.payload));
+    sequence.map(Some).ok_or(Rejection::AuthFailed)
 }
 
 /// Whether a packet came to the group, or the address, this instance listens to.

@@ -15,6 +15,7 @@ use crate::address::{InterfaceAddress, Route, Rule};
 use crate::bfd::BfdReport;
 use crate::heartbeat::{BootId, HeartbeatRejection};
 use crate::time::{Duration, Instant};
+use crate::vrrp::ah::Sequence;
 
 /// What a router looks like at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -205,6 +206,8 @@ pub struct Counters {
 /// What a restarted router needs to take up where its predecessor was: small, sent to the supervisor on every change.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Resume {
+    /// When it was true.
+    pub at: Instant,
     /// Instances by name.
     pub instances: Vec<ResumeInstance>,
     /// Verdicts of trackers by kind and name, as in [`TrackerReport::name`].
@@ -230,6 +233,8 @@ pub struct ResumeInstance {
     pub peers: Peers,
     /// Counters.
     pub counters: Counters,
+    /// Sequence numbers of its authentication headers.
+    pub sequence: Sequence,
 }
 
 impl fmt::Display for LeaseState {

@@ -47,6 +47,7 @@ impl Router {
     pub fn resume(&self) -> Resume {
         let verdicts = self.tracker_reports().into_iter();
         Resume {
+            at: self.legs.now,
             instances: self
                 .instances
                 .iter()
@@ -56,6 +57,7 @@ impl Router {
                     master_advert_interval: instance.master_advert_interval(),
                     peers: instance.peers.clone(),
                     counters: instance.counters,
+                    sequence: instance.sequence,
                 })
                 .collect(),
             trackers: verdicts.filter_map(|tracker| Some((tracker.name, tracker.up?))).collect(),

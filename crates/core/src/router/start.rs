@@ -30,6 +30,7 @@ impl Router {
         if let (Some(left), Some(open)) = (&mut predecessor, self.found_open.take()) {
             self.give_up_lost_leases(left, &open);
         }
+        let left_at = predecessor.as_ref().map_or(now, |left| left.at);
         let left_as = |name: &str| -> Option<&ResumeInstance> {
             predecessor.as_ref()?.instances.iter().find(|left| left.name == name)
         };
@@ -53,6 +54,7 @@ impl Router {
             let name = self.instances[id].plan.name.clone();
             let Some(left) = left_as(&name) else { continue };
             self.instances[id].counters = left.counters;
+            self.instances[id].resume_sequence(left.sequence, now.saturating_since(left_at));
             self.instances[id].peers = left.peers.clone();
             match left.state {
                 State::Master if self.instances[id].source.is_some() => self.resume_master(now, id, actions),

@@ -42,6 +42,7 @@ use self::mastership::Mastership;
 use self::probing::Probing;
 use self::trial::Trial;
 use self::wire::Wire;
+use super::ah::Sequence;
 use super::announce::Due;
 use super::election::Heard;
 use super::timers;
@@ -72,6 +73,8 @@ pub struct Instance {
     pub peers: Peers,
     /// Counters.
     pub counters: Counters,
+    /// Sequence numbers of its authentication headers.
+    pub sequence: Sequence,
     machine: Machine,
     since: Instant,
     cause: Cause,
@@ -184,6 +187,7 @@ impl Instance {
             source: None,
             peers: Peers::default(),
             counters: Counters::default(),
+            sequence: Sequence::default(),
             machine: Machine::Init,
             since: now,
             cause: Cause::Started,
@@ -237,6 +241,16 @@ impl Instance {
     /// Takes up an interval learned by a predecessor of this process.
     pub const fn resume_interval(&mut self, interval: Duration) {
         self.master_advert_interval = interval;
+    }
+
+    /// Takes up the sequence of a predecessor of this process, which went on with it for so long since it told of it: an
+    /// advert an interval, and answers to others.
+    pub fn resume_sequence(&mut self, left: Sequence, since: Duration) {
+        const ANSWERS: u64 = 8;
+        let intervals = 1 + since.as_millis() / self.plan.advert_interval.as_millis().max(1);
+        let sent = u64::try_from(intervals).unwrap_or(u64::MAX).saturating_mul(ANSWERS);
+        self.sequence = left;
+        self.sequence.skip(u32::try_from(sent).unwrap_or(u32::MAX));
     }
 
     /// Effective priority: 1 to 254, or 255 for an owner that has no stubborn rival.

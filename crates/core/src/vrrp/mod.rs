@@ -3,6 +3,7 @@
 pub mod packet;
 pub mod rejection;
 
+pub mod ah;
 pub mod announce;
 pub mod checksum;
 pub mod election;

@@ -25,6 +25,7 @@ pub use super::rejection::Rejection;
 use super::timers::centiseconds;
 use crate::address::Family;
 use crate::router::plan::{Authentication, Version};
+use crate::secret::equal;
 use crate::time::Duration;
 
 /// Bytes before the addresses.
@@ -234,7 +235,7 @@ impl<'a> Message<'a> {
         let Some(data) = self.auth_data else { return Ok(()) };
         match (ours, self.auth_type) {
             (Authentication::None, AuthType::None) | (Authentication::Ah(_), AuthType::Ah) => Ok(()),
-            (Authentication::Pass(password), AuthType::Pass) if auth_equal(password, data) => Ok(()),
+            (Authentication::Pass(password), AuthType::Pass) if equal(password.bytes(), data) => Ok(()),
             (Authentication::Pass(_), AuthType::Pass) => Err(Rejection::AuthFailed),
             (Authentication::None, AuthType::Pass | AuthType::Ah)
             | (Authentication::Pass(_), AuthType::None | AuthType::Ah)
@@ -255,13 +256,6 @@ impl<'a> Message<'a> {
             Some(IpAddr::V4(_)) | None => true,
         }
     }
-}
-
-/// Whether two passwords are equal, in a time that does not tell how much of them is.
-#[must_use]
-pub fn auth_equal(ours: &[u8; AUTHENTICATION], theirs: &[u8; AUTHENTICATION]) -> bool {
-    let difference = ours.iter().zip(theirs).fold(0, |seen, (a, b)| seen | (a ^ b));
-    core::hint::black_box(difference) == 0
 }
 
 /// What to put into a message.
@@ -325,7 +319,7 @@ pub fn emit(message: &Emit<'_>) -> Vec<u8> {
     }
     if auth_length != 0 {
         payload.extend(match message.authentication {
-            Authentication::Pass(password) => *password,
+            Authentication::Pass(password) => *password.bytes(),
             Authentication::None | Authentication::Ah(_) => [0; AUTHENTICATION],
         });
     }

@@ -33,8 +33,10 @@ pub enum Rejection {
     AuthTypeUnknown,
     /// Authentication type differs from ours.
     AuthTypeMismatch,
-    /// Wrong password.
+    /// Wrong password, or a wrong check in the authentication header.
     AuthFailed,
+    /// The sequence number of the authentication header was there before.
+    AuthReplayed,
     /// Multicast to a unicast instance or the reverse.
     Destination,
     /// Unicast from somebody who is not a configured peer.
@@ -45,7 +47,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Truncated,
         Self::Length,
         Self::Ttl,
@@ -59,6 +61,7 @@ impl Rejection {
         Self::AuthTypeUnknown,
         Self::AuthTypeMismatch,
         Self::AuthFailed,
+        Self::AuthReplayed,
         Self::Destination,
         Self::UnknownPeer,
         Self::OwnerIgnores,
@@ -76,7 +79,7 @@ impl Rejection {
             Self::Interval => &mut counters.advert_interval_errors,
             Self::AuthTypeUnknown => &mut counters.invalid_auth_type,
             Self::AuthTypeMismatch => &mut counters.auth_type_mismatch,
-            Self::AuthFailed => &mut counters.auth_failures,
+            Self::AuthFailed | Self::AuthReplayed => &mut counters.auth_failures,
             Self::NoAddress | Self::LinkLocal => &mut counters.address_list_errors,
             Self::Vrid | Self::Destination | Self::UnknownPeer | Self::OwnerIgnores => {
                 &mut counters.other_errors
@@ -102,6 +105,7 @@ impl fmt::Display for Rejection {
             Self::AuthTypeUnknown => "unknown authentication type",
             Self::AuthTypeMismatch => "authentication type differs from ours",
             Self::AuthFailed => "wrong password",
+            Self::AuthReplayed => "its sequence number is an old one",
             Self::Destination => "multicast where unicast is expected, or the reverse",
             Self::UnknownPeer => "not from a configured peer",
             Self::OwnerIgnores => "the owner of the addresses ignores adverts",

@@ -58,7 +58,14 @@ impl Pair {
                 let to = 1 - entry.key().1;
                 let payload = entry.remove();
                 let (source, destination) = (address(1 - to), address(to));
-                let packet = Packet { link: LinkIndex(2), source, destination, ttl: 255, payload: &payload };
+                let packet = Packet {
+                    link: LinkIndex(2),
+                    source,
+                    destination,
+                    ttl: 255,
+                    envelope: Default::default(),
+                    payload: &payload,
+                };
                 self.ends[to].step(Input::PacketReceived { packet, multihop: false });
             }
             for end in &mut self.ends {

@@ -153,7 +153,8 @@ impl End {
 
     pub fn hear_bytes(&mut self, payload: &[u8], ttl: u8, source: IpAddr, multihop: bool) {
         let destination = IpAddr::from([192, 0, 2, 1]);
-        let packet = Packet { link: LinkIndex(2), source, destination, ttl, payload };
+        let packet =
+            Packet { link: LinkIndex(2), source, destination, ttl, envelope: Default::default(), payload };
         self.step(Input::PacketReceived { packet, multihop });
     }
 

@@ -15,6 +15,7 @@
 mod harness;
 
 mod alarms;
+mod authentication;
 mod claims;
 mod codec;
 mod election;

@@ -29,6 +29,7 @@ fn provocation(rejection: Rejection) -> (Plan, Heard) {
         }
         Rejection::AuthTypeMismatch => (v2().into(), advert().v2()),
         Rejection::AuthFailed => (v2().into(), advert().v2().password(b"wrong\0\0\0")),
+        Rejection::AuthReplayed => (ours().ah(b"secret\0\0").into(), advert().v2().in_ah(b"secret\0\0", 0)),
         Rejection::Destination => (unicast().into(), advert()),
         Rejection::UnknownPeer => {
             (unicast().check_unicast_source().into(), advert().from("192.0.2.66").to("192.0.2.252"))

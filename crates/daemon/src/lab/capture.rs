@@ -14,8 +14,8 @@ use super::Inner;
 use super::process::Process;
 use super::wait::wait_until;
 
-/// What is written down: VRRP, ARP and neighbour discovery.
-const FILTER: &str = "vrrp or (ip6 and ip6 proto 112) or arp or icmp6";
+/// What is written down: VRRP (also in an authentication header), ARP and neighbour discovery.
+const FILTER: &str = "vrrp or (ip6 and ip6 proto 112) or ip proto 51 or arp or icmp6";
 /// How long a program may take to start and to stop.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -42,6 +42,8 @@ pub struct Packet {
     pub vrid: u8,
     /// Priority.
     pub priority: u8,
+    /// Sequence number of the authentication header around it.
+    pub sequence: Option<u32>,
     /// What tshark complains of; empty if nothing.
     pub complaint: String,
 }
@@ -74,7 +76,8 @@ impl Capture {
         std::thread::sleep(self.patience);
         self.program.signal(Signal::SIGINT);
         self.program.wait(LIMIT)?;
-        let fields = ["frame.time_epoch", "ip.src", "ipv6.src", "vrrp.virt_rtr_id", "vrrp.prio"];
+        let fields =
+            ["frame.time_epoch", "ip.src", "ipv6.src", "vrrp.virt_rtr_id", "vrrp.prio", "ah.sequence"];
         let complaints =
             ["vrrp.checksum.status", "ip.checksum.status", "_ws.malformed", "_ws.expert.message"];
         // Not VRRP inside of "nobody here speaks VRRP", which a node answers to unicast before its daemon listens.
@@ -102,7 +105,7 @@ impl Capture {
 fn packet(line: &str) -> Result<Packet> {
     let mut columns = line.split('|');
     let mut next = || columns.next().unwrap_or_default();
-    let (at, v4, v6, vrid, priority) = (next(), next(), next(), next(), next());
+    let (at, v4, v6, vrid, priority, sequence) = (next(), next(), next(), next(), next(), next());
     let (vrrp_checksum, ip_checksum, malformed, expert) = (next(), next(), next(), next());
     let mut complaint = String::new();
     // tshark's checksum states: 0 bad, 1 good, 2 unverified.
@@ -119,6 +122,7 @@ fn packet(line: &str) -> Result<Packet> {
         source: if v4.is_empty() { v6 } else { v4 }.parse().with_context(|| format!("source in {line}"))?,
         vrid: vrid.parse().with_context(|| format!("virtual router id in {line}"))?,
         priority: priority.parse().with_context(|| format!("priority in {line}"))?,
+        sequence: sequence.parse().ok(),
         complaint,
     })
 }

@@ -104,7 +104,7 @@ impl EventLoop {
                 let now = clock::now();
                 for packet in packets {
                     let input = match carries {
-                        Carries::Adverts => Input::PacketReceived(packet),
+                        Carries::Adverts | Carries::AdvertsInAh => Input::PacketReceived(packet),
                         Carries::Heartbeats(_) => Input::HeartbeatReceived(packet),
                     };
                     router.step(now, input, actions);

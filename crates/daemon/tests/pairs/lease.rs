@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use mainstay::lab::{Node, Prober, process, seconds, wait_until};
 use nix::sys::signal::Signal;
 
+use crate::auth::with_ah;
 use crate::scene::{Cast, Family, Kind, LIMIT, Pairing, Scene, Settings, Side, priority, virtual_address};
 
 /// A firewall of somebody else, on the same hook as ours and on others.
@@ -44,13 +45,17 @@ impl Pair {
     }
 
     fn with(b: Kind, family: Family, a: &Settings) -> Result<Self> {
+        Self::between(a, b, &priority(100), family)
+    }
+
+    fn between(a: &Settings, b: Kind, of_b: &Settings, family: Family) -> Result<Self> {
         let pairing = Pairing { a: Kind::Mainstay, b, family, cast: Cast::Multicast };
         let mut scene = Scene::new(pairing)?;
         let rules = std::env::temp_dir().join(format!("lease-{}.nft", std::process::id()));
         std::fs::write(&rules, FOREIGN).context("write a firewall")?;
         scene.a.node.namespace().command("nft", &format!("--file {}", rules.display()))?;
         let foreign = ruleset(&scene.a)?;
-        scene.b.start(&priority(100))?;
+        scene.b.start(of_b)?;
         scene.answers("b")?;
         scene.a.start(a)?;
         scene.answers("a")?;
@@ -168,6 +173,23 @@ fn a_frozen_daemon_stops_answering_before_keepalived_begins() -> Result<()> {
     let thawed = Instant::now();
     frozen.iter().rev().for_each(|pid| process::send(*pid, Signal::SIGCONT));
     pair.scene.a.watch.wait(virtual_address(Family::V4), false, thawed, LIMIT)?;
+    pair.finish()
+}
+
+#[test]
+fn adverts_in_authentication_headers_renew_the_lease_and_their_end_ends_it() -> Result<()> {
+    let (a, b) = (with_ah(priority(150), "secret"), with_ah(priority(100), "secret"));
+    let mut pair = Pair::between(&a, Kind::Keepalived, &b, Family::V4)?;
+    wait_until("the lease counts", LIMIT, || pair.scene.a.log().contains("VIP lease"))?;
+    // Longer than a lease.
+    pair.scene.answers_alone("a", seconds(4.0))?;
+    let frozen = pair.scene.a.daemon()?.process().tree();
+    let since = Instant::now();
+    frozen.iter().for_each(|pid| process::send(*pid, Signal::SIGSTOP));
+    pair.handed_over(since)?;
+    pair.a_is_silent_for(seconds(0.5))?;
+    frozen.iter().rev().for_each(|pid| process::send(*pid, Signal::SIGCONT));
+    pair.scene.a.watch.wait(virtual_address(Family::V4), false, since, LIMIT)?;
     pair.finish()
 }
 

@@ -34,6 +34,8 @@ mod bad_packets;
 
 mod alarms;
 
+mod auth;
+
 mod record;
 
 mod tutorials;

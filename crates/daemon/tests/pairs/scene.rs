@@ -330,7 +330,7 @@ pub fn drop_all_of_ours(table: &str, link: &str) -> String {
     let chain = format!("netdev {table} arrival");
     format!(
         "add table netdev {table} ; add chain {chain} {{ type filter hook ingress device {link} priority 0 ; }} ; \
-         add rule {chain} meta l4proto 112 drop ; add rule {chain} udp dport 10112 drop"
+         add rule {chain} meta l4proto {{ 112, 51 }} drop ; add rule {chain} udp dport 10112 drop"
     )
 }
 

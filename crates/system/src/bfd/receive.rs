@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use mainstay_core::address::LinkIndex;
 use mainstay_core::bfd::{Listen, MULTIHOP_PORT, SINGLE_HOP_PORT};
 use mainstay_core::router::Packet;
+use mainstay_core::vrrp::ah::Envelope;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -88,6 +89,7 @@ fn packet(received: Received<'_>) -> Option<Packet<'_>> {
         source: SocketName::parse_ip(received.name)?,
         destination,
         ttl: hop_limit(&received)?,
+        envelope: Envelope::Bare,
         payload: received.data,
     })
 }

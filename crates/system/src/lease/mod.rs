@@ -125,6 +125,7 @@ impl Gates {
             link: lo.clone(),
             family: Family::V4,
             vrid: 1,
+            in_ah: false,
             destinations: loopbacks.to_vec(),
             addresses: loopbacks.map(|address| (lo.clone(), address)).to_vec(),
             lease: Duration::from_secs(1),

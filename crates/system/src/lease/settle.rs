@@ -78,6 +78,7 @@ mod tests {
             link: GateLink { index: LinkIndex(2), name: "eth0".to_owned() },
             family: Family::V4,
             vrid: 51,
+            in_ah: false,
             destinations: Vec::new(),
             addresses: Vec::new(),
             lease: Duration::from_millis(2500),

@@ -5,6 +5,7 @@
 //! set held4, held6           those whose gate is open; with a lease they expire
 //! set announced4             pairs of each virtual address with itself
 //! map adverts4, adverts6     link . destination . VRID of an advert -> the chain of its instance
+//! map adverts-in-ah          the same for adverts inside an IPsec authentication header
 //! chain ingress-LINK         hook, jumps to arriving
 //! chain egress-LINK          hook, jumps to leaving
 //! chain arriving             drops what asks for or goes to an address behind a closed gate
@@ -20,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use mainstay_core::lease::{Gate, GateId, GateLink, Guard};
+use mainstay_core::vrrp::ah;
 
 use super::expression::{Base, Expressions, Meta, R, Verdict};
 use super::message::{Attributes, Batch, Kind, Verb};
@@ -34,6 +36,7 @@ const GATED6: &str = "gated6";
 const ANNOUNCED4: &str = "announced4";
 const ADVERTS4: &str = "adverts4";
 const ADVERTS6: &str = "adverts6";
+const ADVERTS_IN_AH: &str = "adverts-in-ah";
 const ARRIVING: &str = "arriving";
 const LEAVING: &str = "leaving";
 
@@ -67,6 +70,7 @@ pub struct Layout {
 struct Renewal {
     chain: String,
     addresses: BTreeSet<IpAddr>,
+    in_ah: bool,
     lease_ms: u64,
 }
 
@@ -76,6 +80,7 @@ struct Advert {
     link: u32,
     destination: IpAddr,
     vrid: u8,
+    in_ah: bool,
 }
 
 /// What a table has besides the set of open gates.
@@ -106,7 +111,8 @@ impl Layout {
                 layout.egress.insert(gate.link.name.clone());
             }
             for &destination in &gate.destinations {
-                let advert = Advert { link: gate.link.index.0, destination, vrid: gate.vrid };
+                let Gate { vrid, in_ah, .. } = *gate;
+                let advert = Advert { link: gate.link.index.0, destination, vrid, in_ah };
                 layout.adverts.insert(advert, gate.id);
             }
             let mut chain = chain_name(&gate.instance, gate.id);
@@ -114,7 +120,8 @@ impl Layout {
                 chain.push('+');
             }
             let addresses = gate.addresses.iter().map(|(_, address)| *address).collect();
-            let renewal = Renewal { chain, addresses, lease_ms: milliseconds(gate.lease) };
+            let lease_ms = milliseconds(gate.lease);
+            let renewal = Renewal { chain, addresses, in_ah: gate.in_ah, lease_ms };
             layout.renewals.insert(gate.id, renewal);
         }
         layout
@@ -173,11 +180,11 @@ impl Layout {
         chosen: impl Fn(GateId) -> bool,
         batch: &mut Batch,
     ) {
-        for (map, v4) in [(ADVERTS4, true), (ADVERTS6, false)] {
+        for map in [ADVERTS4, ADVERTS6, ADVERTS_IN_AH] {
             let adverts = self
                 .adverts
                 .iter()
-                .filter(|(advert, id)| advert.destination.is_ipv4() == v4 && chosen(**id))
+                .filter(|(advert, id)| advert.map() == map && chosen(**id))
                 .filter_map(|(advert, id)| Some((advert, &self.renewals.get(id)?.chain)));
             table.change_elements(verb, map, adverts, batch, |element, (advert, chain)| {
                 element.nested(1, |key| key.bytes(1, &advert.key()));
@@ -188,6 +195,14 @@ impl Layout {
 }
 
 impl Advert {
+    fn map(&self) -> &'static str {
+        match (self.destination, self.in_ah) {
+            (IpAddr::V4(_), false) => ADVERTS4,
+            (IpAddr::V4(_), true) => ADVERTS_IN_AH,
+            (IpAddr::V6(_), _) => ADVERTS6,
+        }
+    }
+
     /// As the rule puts it together: each field begins a register of four bytes.
     fn key(&self) -> Vec<u8> {
         let mut key = self.link.to_ne_bytes().to_vec();
@@ -227,6 +242,7 @@ const ARP: [u8; 2] = [0x08, 0x06];
 const IPV4: [u8; 2] = [0x08, 0x00];
 const IPV6: [u8; 2] = [0x86, 0xdd];
 const ICMPV6: [u8; 1] = [58];
+const AH: [u8; 1] = [ah::PROTOCOL];
 const VRRP: [u8; 1] = [112];
 const NEIGHBOUR_SOLICITATION: [u8; 1] = [135];
 const NEIGHBOUR_ADVERTISEMENT: [u8; 1] = [136];
@@ -241,6 +257,8 @@ const IPV6_NEXT_HEADER: u32 = 6;
 const IPV6_DESTINATION: u32 = 24;
 const ND_TARGET: u32 = 48;
 const VRRP_PRIORITY: u32 = 2;
+/// RFC 2402 section 2: the first byte says what follows the header.
+const AH_LENGTH: u32 = ah::HEADER as u32;
 
 /// `nft`'s own names of types (`enum datatypes`), which the kernel keeps for it; fields of a key have six bits each.
 mod types {
@@ -339,6 +357,7 @@ impl Table<'_> {
         self.make_set(GATED6, (IPV6, 16), None, 0, batch);
         self.make_set(ANNOUNCED4, (together(&[IPV4, IPV4]), 8), None, 0, batch);
         self.make_set(ADVERTS4, (advert(IPV4), 12), Some((VERDICT, 16)), 0, batch);
+        self.make_set(ADVERTS_IN_AH, (advert(IPV4), 12), Some((VERDICT, 16)), 0, batch);
         self.make_set(ADVERTS6, (advert(IPV6), 24), Some((VERDICT, 16)), 0, batch);
     }
 
@@ -438,12 +457,21 @@ impl Table<'_> {
                 rule.verdict_map(map, R[0]);
             });
         }
+        self.make_rule(LEAVING, "adverts inside an authentication header", batch, |rule| {
+            rule.meta(Meta::Protocol, R[0]).equals(R[0], &IPV4);
+            rule.payload(Base::Network, IPV4_PROTOCOL, 1, R[0]).equals(R[0], &AH);
+            rule.payload(Base::Transport, 0, 1, R[0]).equals(R[0], &VRRP);
+            rule.meta(Meta::OutputLink, R[0]).payload(Base::Network, IPV4_DESTINATION, 4, R[1]);
+            rule.payload(Base::Transport, AH_LENGTH, 2, R[2]).mask(R[2], [0, 0xff]);
+            rule.verdict_map(ADVERTS_IN_AH, R[0]);
+        });
     }
 
     fn make_renewal(self, renewal: &Renewal, batch: &mut Batch) {
-        let Renewal { chain, addresses, lease_ms } = renewal;
+        let Renewal { chain, addresses, in_ah, lease_ms } = renewal;
+        let message = if *in_ah { AH_LENGTH } else { 0 };
         let given_up = |rule: &mut Expressions<'_, '_>| {
-            rule.payload(Base::Transport, VRRP_PRIORITY, 1, R[0]).equals(R[0], &[0]);
+            rule.payload(Base::Transport, message + VRRP_PRIORITY, 1, R[0]).equals(R[0], &[0]);
         };
         let addresses: Vec<IpAddr> = addresses.iter().copied().collect();
         self.make_chain(chain, batch);

@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use mainstay_core::address::Family;
 use mainstay_core::router::action::{Listen, Socket as Wanted};
 use mainstay_core::router::{Datagram, Packet};
+use mainstay_core::vrrp::ah::Envelope;
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
 use super::header::TRAFFIC_CLASS;
@@ -59,6 +60,7 @@ pub fn packet<'a>(wanted: &Wanted, received: Received<'a>) -> Option<Packet<'a>>
         source: SocketName::parse_ip(received.name)?,
         destination: heard_on,
         ttl: hop_limit(&received)?,
+        envelope: Envelope::Bare,
         payload: received.data,
     })
 }

@@ -2,8 +2,6 @@
 
 use std::net::Ipv4Addr;
 
-use super::PROTOCOL;
-
 /// Bytes of a header without options.
 pub const LENGTH: usize = 20;
 
@@ -16,7 +14,7 @@ pub const TRAFFIC_CLASS: u8 = 0xc0;
 pub fn emit(
     source: Ipv4Addr,
     destination: Ipv4Addr,
-    ttl: u8,
+    (protocol, ttl): (u8, u8),
     identification: u16,
     payload: usize,
 ) -> [u8; LENGTH] {
@@ -26,7 +24,7 @@ pub fn emit(
     header[2..4].copy_from_slice(&u16::try_from(LENGTH + payload).unwrap_or(u16::MAX).to_be_bytes());
     header[4..6].copy_from_slice(&identification.to_be_bytes());
     header[8] = ttl;
-    header[9] = PROTOCOL;
+    header[9] = protocol;
     header[12..16].copy_from_slice(&source.octets());
     header[16..].copy_from_slice(&destination.octets());
     header
@@ -38,6 +36,7 @@ pub struct Parsed<'a> {
     pub source: Ipv4Addr,
     pub destination: Ipv4Addr,
     pub ttl: u8,
+    pub identification: u16,
     pub payload: &'a [u8],
 }
 
@@ -54,6 +53,7 @@ pub fn parse(packet: &[u8]) -> Option<Parsed<'_>> {
         source: Ipv4Addr::new(header[12], header[13], header[14], header[15]),
         destination: Ipv4Addr::new(header[16], header[17], header[18], header[19]),
         ttl: header[8],
+        identification: u16::from_be_bytes([header[4], header[5]]),
         payload: packet.get(length..total)?,
     })
 }
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn the_header_has_these_bytes() {
-        let header = emit(Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(224, 0, 0, 18), 255, 0x1234, 12);
+        let header = emit(Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(224, 0, 0, 18), (112, 255), 0x1234, 12);
         assert_eq!(
             header,
             [0x45, 0xc0, 0, 32, 0x12, 0x34, 0, 0, 255, 112, 0, 0, 192, 0, 2, 1, 224, 0, 0, 18]
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn options_and_padding_are_no_payload() {
-        let mut packet = emit(Ipv4Addr::LOCALHOST, Ipv4Addr::BROADCAST, 9, 1, 4 + 3).to_vec();
+        let mut packet = emit(Ipv4Addr::LOCALHOST, Ipv4Addr::BROADCAST, (112, 9), 1, 4 + 3).to_vec();
         packet[0] = 4 << 4 | 6;
         packet.extend([1, 1, 1, 0]);
         packet.extend(*b"pdu and padding");
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn what_is_no_ipv4_packet_is_nothing() {
-        let packet = emit(Ipv4Addr::LOCALHOST, Ipv4Addr::BROADCAST, 9, 1, 0);
+        let packet = emit(Ipv4Addr::LOCALHOST, Ipv4Addr::BROADCAST, (112, 9), 1, 0);
         for (place, value) in [(0, 0x65), (0, 0x44), (0, 0x46)] {
             let mut packet = packet;
             packet[place] = value;
@@ -103,11 +103,11 @@ mod tests {
         }
 
         #[test]
-        fn what_was_emitted_is_parsed(ttl: u8, from: u32, to: u32, payload in proptest::collection::vec(any::<u8>(), 0..64)) {
+        fn what_was_emitted_is_parsed(protocol: u8, ttl: u8, identification: u16, from: u32, to: u32, payload in proptest::collection::vec(any::<u8>(), 0..64)) {
             let (source, destination) = (Ipv4Addr::from(from), Ipv4Addr::from(to));
-            let mut packet = emit(source, destination, ttl, 1, payload.len()).to_vec();
+            let mut packet = emit(source, destination, (protocol, ttl), identification, payload.len()).to_vec();
             packet.extend(&payload);
-            prop_assert_eq!(parse(&packet), Some(Parsed { source, destination, ttl, payload: &payload }));
+            prop_assert_eq!(parse(&packet), Some(Parsed { source, destination, ttl, identification, payload: &payload }));
         }
     }
 }

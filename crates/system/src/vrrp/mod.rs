@@ -1,4 +1,4 @@
-//! Sockets that carry VRRP messages (IP protocol 112, raw) and the heartbeats beside them (UDP).
+//! Sockets that carry VRRP messages (IP protocol 112, or 51 in an authentication header, raw) and the heartbeats beside them (UDP).
 //!
 //! One [`ReceiveSocket`] for each thing the core wants to listen to, one [`Sender`] for everything: link, source and
 //! hop limit are said message by message, so that a thousand adverts on a hundred links leave in a few system calls.

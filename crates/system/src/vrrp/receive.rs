@@ -8,11 +8,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use mainstay_core::address::{Family, LinkIndex};
 use mainstay_core::router::action::{Carries, Listen, Socket as Wanted};
 use mainstay_core::router::input::Packet;
+use mainstay_core::vrrp::ah::{self, Envelope};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
 use super::{PROTOCOL, datagram, header};
-use crate::bpf::{self, give, index_behind_ipv4_header, jump_if_at_least, load_byte, load_byte_indexed};
+use crate::bpf::{
+    self, give, index_behind_ipv4_header, jump_if_at_least, jump_if_equal, load_byte, load_byte_indexed,
+};
 use crate::error::{Error, Result, check};
 use crate::mmsg::{Incoming, Received};
 use crate::wire::{SocketName, control_messages};
@@ -56,6 +59,12 @@ impl Vrids {
             Family::V4 => vec![index_behind_ipv4_header(0), load_byte_indexed(1)],
             Family::V6 => vec![load_byte(1)],
         };
+        program.extend(self.decisions());
+        program
+    }
+
+    fn decisions(&self) -> Vec<libc::sock_filter> {
+        let mut program = Vec::new();
         for vrid in (1..=u8::MAX).rev() {
             if self.has(vrid) != self.has(vrid - 1) {
                 program.extend([jump_if_at_least(vrid.into(), 0, 1), verdict(self.has(vrid))]);
@@ -64,6 +73,26 @@ impl Vrids {
         program.push(verdict(self.has(0)));
         program
     }
+}
+
+/// What a socket for authentication headers lets through: those before a VRRP message, with these ids. Others are some
+/// other IPsec's.
+fn program_in_ah(vrids: Option<&Vrids>) -> Vec<libc::sock_filter> {
+    let is_vrrp = [
+        index_behind_ipv4_header(0),
+        load_byte_indexed(0),
+        jump_if_equal(PROTOCOL.into(), 1, 0),
+        verdict(false),
+    ];
+    let mut program = Vec::from(is_vrrp);
+    match vrids {
+        Some(vrids) => {
+            program.push(load_byte_indexed(ah::HEADER as u32 + 1));
+            program.extend(vrids.decisions());
+        }
+        None => program.push(verdict(true)),
+    }
+    program
 }
 
 fn verdict(accept: bool) -> libc::sock_filter {
@@ -89,6 +118,7 @@ impl ReceiveSocket {
             };
             let (kind, protocol) = match wanted.carries {
                 Carries::Adverts => (Type::RAW, Protocol::from(i32::from(PROTOCOL))),
+                Carries::AdvertsInAh => (Type::RAW, Protocol::from(i32::from(ah::PROTOCOL))),
                 Carries::Heartbeats(_) => (Type::DGRAM, Protocol::UDP),
             };
             let socket = Socket::new(domain, kind.nonblocking(), Some(protocol))?;
@@ -102,8 +132,12 @@ impl ReceiveSocket {
             }
             match (wanted.carries, address) {
                 (Carries::Heartbeats(port), _) => datagram::prepare(&socket, &wanted, port)?,
-                (Carries::Adverts, IpAddr::V4(address)) => prepare_v4(&socket, address, &wanted)?,
-                (Carries::Adverts, IpAddr::V6(address)) => prepare_v6(&socket, address, &wanted)?,
+                (Carries::Adverts | Carries::AdvertsInAh, IpAddr::V4(address)) => {
+                    prepare_v4(&socket, address, &wanted)?
+                }
+                (Carries::Adverts | Carries::AdvertsInAh, IpAddr::V6(address)) => {
+                    prepare_v6(&socket, address, &wanted)?
+                }
             }
             Ok(socket)
         };
@@ -124,8 +158,11 @@ impl ReceiveSocket {
     /// # Errors
     /// When the kernel does not take the filter.
     pub fn filter(&self, vrids: Option<&Vrids>) -> Result<()> {
-        let vrids = vrids.filter(|_| self.wanted.carries == Carries::Adverts);
-        let program = vrids.map_or_else(|| vec![verdict(true)], |vrids| vrids.program(self.family));
+        let program = match (self.wanted.carries, vrids) {
+            (Carries::Adverts, Some(vrids)) => vrids.program(self.family),
+            (Carries::AdvertsInAh, vrids) => program_in_ah(vrids),
+            (Carries::Adverts, None) | (Carries::Heartbeats(_), _) => vec![verdict(true)],
+        };
         bpf::attach(&self.socket, &program).map_err(Error::of("filter VRRP on", describe(&self.wanted)))
     }
 
@@ -140,20 +177,27 @@ impl ReceiveSocket {
     /// The message and what the IP layer says of it; `None` if that is incomprehensible.
     fn packet<'a>(&self, received: Received<'a>) -> Option<Packet<'a>> {
         let (Listen::Group(heard_on) | Listen::Address(heard_on)) = self.wanted.listen;
-        if self.wanted.carries != Carries::Adverts {
+        if let Carries::Heartbeats(_) = self.wanted.carries {
             return datagram::packet(&self.wanted, received);
         }
         match self.family {
             Family::V4 => {
-                let header::Parsed { source, destination, ttl, payload } = header::parse(received.data)?;
+                let header::Parsed { source, destination, ttl, identification, payload } =
+                    header::parse(received.data)?;
                 let link = self.wanted.link.or_else(|| arrival_link(&received))?;
-                Some(Packet { link, source: source.into(), destination: destination.into(), ttl, payload })
+                let (source, destination) = (source.into(), destination.into());
+                let envelope = match self.wanted.carries {
+                    Carries::AdvertsInAh => Envelope::Ah { identification },
+                    Carries::Adverts | Carries::Heartbeats(_) => Envelope::Bare,
+                };
+                Some(Packet { link, source, destination, ttl, envelope, payload })
             }
             Family::V6 => Some(Packet {
                 link: self.wanted.link.or_else(|| arrival_link(&received))?,
                 source: SocketName::parse_ip(received.name)?,
                 destination: heard_on,
                 ttl: hop_limit(&received)?,
+                envelope: Envelope::Bare,
                 payload: received.data,
             }),
         }
@@ -307,6 +351,9 @@ mod tests {
             } else if instruction.code == load_byte(0).code {
                 let Some(byte) = packet.get(place) else { return false };
                 accumulator = (*byte).into();
+            } else if instruction.code == jump_if_equal(0, 0, 0).code {
+                let yes = accumulator == instruction.k;
+                at += usize::from(if yes { instruction.jt } else { instruction.jf });
             } else if instruction.code == jump_if_at_least(0, 0, 0).code {
                 let yes = accumulator >= instruction.k;
                 at += usize::from(if yes { instruction.jt } else { instruction.jf });
@@ -329,6 +376,20 @@ mod tests {
             }
             assert!(!run(&program, &[0x31]), "no id at all");
         }
+    }
+
+    #[test]
+    fn the_filter_for_authentication_headers_lets_vrrp_through_and_no_other_ipsec() {
+        let some: Vrids = [7].into_iter().collect();
+        let mut packet = [0u8; 52];
+        packet[0] = 0x45;
+        (packet[20], packet[45]) = (PROTOCOL, 7);
+        assert!(run(&program_in_ah(Some(&some)), &packet) && run(&program_in_ah(None), &packet));
+        packet[45] = 8;
+        assert!(!run(&program_in_ah(Some(&some)), &packet) && run(&program_in_ah(None), &packet));
+        packet[20] = 6;
+        assert!(!run(&program_in_ah(Some(&some)), &packet) && !run(&program_in_ah(None), &packet));
+        assert!(!run(&program_in_ah(None), &packet[..20]), "nothing behind the IP header");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 
 use mainstay_core::address::Family;
 use mainstay_core::router::Advert;
+use mainstay_core::vrrp::ah::{self, Envelope};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -131,11 +132,17 @@ impl Sender {
         let link = advert.link.map_or(0, |link| link.0);
         match (advert.source, advert.destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                // Never zero: the kernel would choose one itself.
-                self.identification = self.identification.checked_add(1).unwrap_or(1);
+                let (protocol, identification) = match advert.envelope {
+                    Envelope::Bare => {
+                        // Never zero: the kernel would choose one itself.
+                        self.identification = self.identification.checked_add(1).unwrap_or(1);
+                        (PROTOCOL, self.identification)
+                    }
+                    Envelope::Ah { identification } => (ah::PROTOCOL, identification),
+                };
                 let ttl = advert.ttl.unwrap_or(TTL);
-                let header =
-                    header::emit(source, destination, ttl, self.identification, advert.payload.len());
+                let length = advert.payload.len();
+                let header = header::emit(source, destination, (protocol, ttl), identification, length);
                 // struct in_pktinfo: index, source (for policy routing), unused.
                 let mut information = [0; 12];
                 information[..4].copy_from_slice(&link.to_ne_bytes());

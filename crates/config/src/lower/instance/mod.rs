@@ -184,7 +184,7 @@ fn finish(lowering: &mut Lowering<'_>, mut draft: Draft) -> Option<InstancePlan>
     let mut trackers = trackers::settle(lowering, placed, owner, in_group);
     let addresses = virtual_addresses::settle(lowering, &mut draft, family, version, strict, &mut trackers)?;
     let authentication =
-        std::mem::take(&mut draft.authentication).finish(&mut lowering.report, version, strict);
+        std::mem::take(&mut draft.authentication).finish(&mut lowering.report, (version, family), strict);
     let (source, destination) = std::mem::take(&mut draft.peers).finish(lowering, &name, family)?;
     let track_source = draft.track_source.is_some() && source.is_some();
     if let (Some(span), None) = (draft.track_source, source) {

@@ -5,10 +5,13 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::{Instance, Machine};
+use crate::address::Family;
 use crate::heartbeat::{AddressDigest, Entry};
 use crate::router::action::Advert;
-use crate::router::plan::{Destination, InstancePlan};
+use crate::router::plan::{Authentication, Destination, InstancePlan, Version};
+use crate::secret::Password;
 use crate::time::Instant;
+use crate::vrrp::ah::{self, Envelope, Outside};
 use crate::vrrp::packet;
 
 /// Messages ready to be sent, one a destination; rebuilt when anything in them changes.
@@ -19,6 +22,15 @@ pub(super) struct Wire {
 }
 
 impl Instance {
+    /// The password of its authentication header; `None` if it sends none.
+    #[must_use]
+    pub const fn password(&self) -> Option<&Password> {
+        match (&self.plan.authentication, self.plan.version, self.plan.family) {
+            (Authentication::Ah(password), Version::V2, Family::V4) => Some(password),
+            (Authentication::None | Authentication::Pass(_) | Authentication::Ah(_), _, _) => None,
+        }
+    }
+
     /// The adverts of one turn at `now`, one a destination, with our priority; none without a source address. With a
     /// lease that counts they must leave before it is over.
     pub fn adverts(&mut self, now: Instant, not_after: Option<Instant>) -> impl Iterator<Item = Advert> + '_ {
@@ -49,22 +61,49 @@ impl Instance {
         self.counters.adverts_sent += self.wire.messages.len() as u64;
     }
 
-    pub(super) fn written(&self, not_after: Option<Instant>) -> impl Iterator<Item = Advert> + '_ {
+    /// What was written, authenticated as of this moment: every turn is sealed anew, all its adverts with one number.
+    pub(super) fn written(&mut self, not_after: Option<Instant>) -> impl Iterator<Item = Advert> + '_ {
+        let sequence = if self.password().is_some() { self.sequence.advance() } else { 0 };
+        let this = &*self;
         let ttl = match &self.plan.destination {
             Destination::Multicast(_) => Some(255),
             Destination::Unicast { ttl, .. } => *ttl,
         };
-        self.source.into_iter().flat_map(move |source| {
-            self.wire.messages.iter().map(move |(destination, payload)| Advert {
-                instance: Arc::clone(&self.name),
-                link: self.link,
-                source,
-                destination: *destination,
-                ttl,
-                payload: Arc::clone(payload),
-                not_after,
+        this.source.into_iter().flat_map(move |source| {
+            this.wire.messages.iter().map(move |(destination, message)| {
+                let (envelope, payload) = this.sealed((source, *destination), ttl, sequence, message);
+                Advert {
+                    instance: Arc::clone(&this.name),
+                    link: this.link,
+                    source,
+                    destination: *destination,
+                    ttl,
+                    envelope,
+                    payload,
+                    not_after,
+                }
             })
         })
+    }
+
+    /// A message in its envelope.
+    fn sealed(
+        &self,
+        (source, destination): (IpAddr, IpAddr),
+        ttl: Option<u8>,
+        sequence: u32,
+        message: &Arc<[u8]>,
+    ) -> (Envelope, Arc<[u8]>) {
+        // Any number but zero, for which the kernel would put in one of its own.
+        let identification = (sequence as u16).max(1);
+        let ttl = ttl.unwrap_or(u8::MAX);
+        match (self.password(), Outside::of(source, destination, ttl, identification)) {
+            (Some(password), Some(outside)) => {
+                let packet = ah::seal(outside, password, sequence, message);
+                (Envelope::Ah { identification }, packet.into())
+            }
+            (None, _) | (_, None) => (Envelope::Bare, Arc::clone(message)),
+        }
     }
 
     fn destinations(&self) -> impl Iterator<Item = IpAddr> + '_ {

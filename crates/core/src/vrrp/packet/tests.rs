@@ -309,11 +309,17 @@ fn c20_the_other_version_is_a_version_error() {
 fn c22_a_right_password_is_accepted_and_a_wrong_one_is_not() {
     let payload = bytes(V2_PASSWORD);
     let message = parse(&payload, v4(Version::V2)).expect("V2p is right");
-    assert_eq!(message.authenticate(&Authentication::Pass(SECRET)), Ok(()));
-    assert_eq!(message.authenticate(&Authentication::Pass(*b"Secret\0\0")), Err(Rejection::AuthFailed));
-    assert_eq!(message.authenticate(&Authentication::Pass(*b"secret\0x")), Err(Rejection::AuthFailed));
+    assert_eq!(message.authenticate(&Authentication::Pass((SECRET).into())), Ok(()));
+    assert_eq!(
+        message.authenticate(&Authentication::Pass((*b"Secret\0\0").into())),
+        Err(Rejection::AuthFailed)
+    );
+    assert_eq!(
+        message.authenticate(&Authentication::Pass((*b"secret\0x").into())),
+        Err(Rejection::AuthFailed)
+    );
     assert_eq!(message.authenticate(&Authentication::None), Err(Rejection::AuthTypeMismatch));
-    assert_eq!(message.authenticate(&Authentication::Ah(SECRET)), Err(Rejection::AuthTypeMismatch));
+    assert_eq!(message.authenticate(&Authentication::Ah((SECRET).into())), Err(Rejection::AuthTypeMismatch));
 }
 
 #[test]
@@ -321,7 +327,10 @@ fn c22_a_missing_password_is_a_mismatch() {
     let payload = bytes(V2);
     let message = parse(&payload, v4(Version::V2)).expect("V2 is right");
     assert_eq!(message.authenticate(&Authentication::None), Ok(()));
-    assert_eq!(message.authenticate(&Authentication::Pass(SECRET)), Err(Rejection::AuthTypeMismatch));
+    assert_eq!(
+        message.authenticate(&Authentication::Pass((SECRET).into())),
+        Err(Rejection::AuthTypeMismatch)
+    );
 }
 
 #[test]
@@ -336,24 +345,14 @@ fn c23_authentication_type_3_is_unknown() {
 fn v3_and_ipv6_have_no_password_to_be_wrong() {
     let payload = bytes(V3);
     let message = parse(&payload, v4(Version::V3)).expect("V3p is right");
-    assert_eq!(message.authenticate(&Authentication::Pass(SECRET)), Ok(()));
-}
-
-#[test]
-fn passwords_are_compared_in_every_byte() {
-    assert!(auth_equal(&SECRET, &SECRET));
-    for byte in 0..8 {
-        let mut other = SECRET;
-        other[byte] ^= 0x80;
-        assert!(!auth_equal(&SECRET, &other), "byte {byte}");
-    }
+    assert_eq!(message.authenticate(&Authentication::Pass((SECRET).into())), Ok(()));
 }
 
 #[test]
 fn emit_writes_the_vectors() {
     let addresses = [ip("192.0.2.1")];
     let none = Authentication::None;
-    let secret = Authentication::Pass(SECRET);
+    let secret = Authentication::Pass((SECRET).into());
     let v3 = emit_to_group(Version::V3, &addresses, &none);
     assert_eq!(emit(&emit_to_group(Version::V2, &addresses, &none)), bytes(V2));
     assert_eq!(emit(&emit_to_group(Version::V2, &addresses, &secret)), bytes(V2_PASSWORD));
@@ -398,7 +397,7 @@ fn emit_leaves_out_addresses_of_the_other_family_and_beyond_255() {
 #[test]
 fn v2_over_ipv6_carries_no_authentication() {
     let addresses = [ip("fe80::1")];
-    let secret = Authentication::Pass(SECRET);
+    let secret = Authentication::Pass((SECRET).into());
     let message = Emit {
         source: ip("fe80::c8"),
         destination: ip("ff02::12"),
@@ -439,8 +438,10 @@ fn any_message() -> impl Strategy<Value = (OwnedEmit, ParseContext)> {
             Family::V4 => any::<[u8; 4]>().prop_map(IpAddr::from).boxed(),
             Family::V6 => any::<[u8; 16]>().prop_map(IpAddr::from).boxed(),
         };
-        let authentication =
-            prop_oneof![Just(Authentication::None), any::<[u8; 8]>().prop_map(Authentication::Pass)];
+        let authentication = prop_oneof![
+            Just(Authentication::None),
+            any::<[u8; 8]>().prop_map(|password| Authentication::Pass(password.into()))
+        ];
         let units = match version {
             Version::V2 => (1..=255_u64).prop_map(Duration::from_secs).boxed(),
             Version::V3 => (1..=4095_u64).prop_map(|cs| Duration::from_millis(10 * cs)).boxed(),

@@ -65,8 +65,9 @@ impl Lan {
                         continue;
                     }
                     node.now = node.now.max(at);
-                    let Sent { link, source, destination, .. } = sent;
-                    let packet = Packet { link, source, destination, ttl: 255, payload: &sent.payload };
+                    let Sent { link, source, destination, envelope, .. } = sent;
+                    let packet =
+                        Packet { link, source, destination, ttl: 255, envelope, payload: &sent.payload };
                     node.step(match sent.heartbeat {
                         true => Input::HeartbeatReceived(packet),
                         false => Input::PacketReceived(packet),
@@ -87,6 +88,7 @@ impl Lan {
                     link: advert.link.expect("every instance here has a link"),
                     source: advert.source,
                     destination: advert.destination,
+                    envelope: advert.envelope,
                     payload: advert.payload.to_vec(),
                 },
             )),
@@ -98,6 +100,7 @@ impl Lan {
                     link: datagram.link.expect("every leg here has a link"),
                     source: datagram.source,
                     destination: datagram.destination,
+                    envelope: Envelope::Bare,
                     payload: datagram.payload.to_vec(),
                 },
             )),
@@ -115,6 +118,7 @@ struct Sent {
     link: LinkIndex,
     source: IpAddr,
     destination: IpAddr,
+    envelope: Envelope,
     payload: Vec<u8>,
 }
 

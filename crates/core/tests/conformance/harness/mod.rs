@@ -19,6 +19,7 @@ pub use mainstay_core::address::{Family, LinkIndex};
 pub use mainstay_core::router::State::{Backup, Fault, Init, Master};
 pub use mainstay_core::router::plan::{Authentication, MismatchPolicy, Preempt, Version, WantedState};
 pub use mainstay_core::router::{Action, Alarm, Input, Mac, NotifyState, ScriptOutcome, State};
+pub use mainstay_core::vrrp::ah::Envelope;
 
 pub use beat::{Beat, heartbeat};
 pub use lan::Lan;

@@ -127,14 +127,29 @@ impl Node {
 
     pub fn hear(&mut self, heard: Heard) {
         let payload = heard.payload();
-        let Heard { link, source, destination, ttl, .. } = heard;
-        self.step(Input::PacketReceived(Packet { link, source, destination, ttl, payload: &payload }));
+        let Heard { link, source, destination, ttl, envelope, .. } = heard;
+        self.step(Input::PacketReceived(Packet {
+            link,
+            source,
+            destination,
+            ttl,
+            envelope,
+            payload: &payload,
+        }));
     }
 
     pub fn hear_heartbeat(&mut self, heard: Beat) {
         let payload = heard.payload();
         let Beat { link, source, destination, ttl, .. } = heard;
-        self.step(Input::HeartbeatReceived(Packet { link, source, destination, ttl, payload: &payload }));
+        let envelope = Envelope::Bare;
+        self.step(Input::HeartbeatReceived(Packet {
+            link,
+            source,
+            destination,
+            ttl,
+            envelope,
+            payload: &payload,
+        }));
     }
 
     pub fn list_kernel(&mut self) {
@@ -339,7 +354,7 @@ impl Node {
     /// Adverts since the test last looked: when after `since`, and their priority.
     pub fn adverts_after(&self, since: Instant) -> Vec<(Duration, u8)> {
         let adverts = self.new_orders().iter().filter_map(|(at, action)| match action {
-            Action::SendAdvert(advert) => Some((at.saturating_since(since), advert.payload[2])),
+            Action::SendAdvert(advert) => Some((at.saturating_since(since), message(advert)[2])),
             _ => None,
         });
         adverts.collect()
@@ -515,8 +530,13 @@ impl Node {
             verify: true,
             strict: false,
         };
-        parse(&advert.payload, context).unwrap_or_else(|why| panic!("we sent what nobody accepts: {why}"));
+        parse(message(advert), context).unwrap_or_else(|why| panic!("we sent what nobody accepts: {why}"));
     }
+}
+
+/// The VRRP message of an advert.
+fn message(advert: &Advert) -> &[u8] {
+    advert.envelope.message(&advert.payload).expect("a message in an envelope of ours")
 }
 
 fn link(index: LinkIndex, name: &str) -> Link {
@@ -542,7 +562,7 @@ fn gate(gate: &Gate) -> String {
 
 fn line(action: &Action) -> Option<String> {
     Some(match action {
-        Action::SendAdvert(advert) => format!("advert {}", advert.payload[2]),
+        Action::SendAdvert(advert) => format!("advert {}", message(advert)[2]),
         Action::ProbeAddress { address, .. } => format!("ask for {address}"),
         Action::AddAddress(address) => format!("add {}", address.address),
         Action::RemoveAddress(address) => format!("remove {}", address.address),

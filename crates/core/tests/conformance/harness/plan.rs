@@ -191,8 +191,13 @@ impl Instance {
     }
 
     pub fn password(mut self, password: &[u8; 8]) -> Self {
-        self.0.authentication = Authentication::Pass(*password);
+        self.0.authentication = Authentication::Pass((*password).into());
         self
+    }
+
+    /// `auth_type AH`, which is version 2.
+    pub fn ah(self, password: &[u8; 8]) -> Self {
+        self.v2().but(|plan| plan.authentication = Authentication::Ah((*password).into()))
     }
 
     /// `interface`, also for the addresses.

@@ -1,5 +1,7 @@
 //! Packets from elsewhere.
 
+use mainstay_core::secret::Password;
+use mainstay_core::vrrp::ah::{self, Outside};
 use mainstay_core::vrrp::packet::{Emit, emit};
 
 use super::*;
@@ -17,6 +19,7 @@ pub struct Heard {
     interval: Duration,
     addresses: Vec<IpAddr>,
     authentication: Authentication,
+    pub envelope: Envelope,
     raw: Option<Vec<u8>>,
 }
 
@@ -33,6 +36,7 @@ pub fn advert() -> Heard {
         interval: s(1),
         addresses: vec![ip("192.0.2.1")],
         authentication: Authentication::None,
+        envelope: Envelope::Bare,
         raw: None,
     }
 }
@@ -89,7 +93,19 @@ impl Heard {
     }
 
     pub fn password(mut self, password: &[u8; 8]) -> Self {
-        self.authentication = Authentication::Pass(*password);
+        self.authentication = Authentication::Pass((*password).into());
+        self
+    }
+
+    /// In an authentication header with this number.
+    pub fn in_ah(mut self, password: &[u8; 8], sequence: u32) -> Self {
+        let password = Password::from(*password);
+        self.authentication = Authentication::Ah(password.clone());
+        let identification = 1;
+        let outside = Outside::of(self.source, self.destination, self.ttl, identification);
+        let outside = outside.expect("IPv4, as there is no other");
+        self.raw = Some(ah::seal(outside, &password, sequence, &self.payload()));
+        self.envelope = Envelope::Ah { identification };
         self
     }
 

@@ -88,6 +88,7 @@ mod tests {
     use mainstay_core::bfd::packet::{ControlPacket, emit};
     use mainstay_core::bfd::{Audience, Input, Intervals, Sessions};
     use mainstay_core::router::Packet;
+    use mainstay_core::vrrp::ah::Envelope;
 
     use super::*;
 
@@ -156,7 +157,14 @@ mod tests {
         });
         for payload in [&hello[..], b"garbage"] {
             let (source, destination) = ([192, 0, 2, 2].into(), [192, 0, 2, 1].into());
-            let packet = Packet { link: LinkIndex(2), source, destination, ttl: 255, payload };
+            let packet = Packet {
+                link: LinkIndex(2),
+                source,
+                destination,
+                ttl: 255,
+                envelope: Envelope::Bare,
+                payload,
+            };
             sessions.step(Instant::ZERO, Input::PacketReceived { packet, multihop: false }, &mut Vec::new());
         }
         let text = super::sessions(&[plan()], &sessions.report(), Instant::ZERO + Duration::from_millis(3));

@@ -52,6 +52,30 @@ fn adverts_over_ipv6_and_to_peers_open_it_too() {
 }
 
 #[test]
+fn adverts_in_authentication_headers_open_and_close_it_and_others_do_not() {
+    with_neighbour(|_| {
+        let mut gates = standing(&[Gate { in_ah: true, ..gate(NEVER) }]);
+        let mut sender = Sender::default();
+        let mut send = |advert| sender.send(&[advert], |_, errno| panic!("refused: {errno}"));
+        let bare = |vrid, priority| advert(OWN4, "224.0.0.18", vrid, priority, lab::index("x0"));
+        let sealed = |vrid, priority, next| {
+            let bare = bare(vrid, priority);
+            let header = [next, 4, 0, 0, 192, 0, 2, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            let payload = [&header, &*bare.payload].concat().into();
+            CoreAdvert { envelope: Envelope::Ah { identification: 1 }, payload, ..bare }
+        };
+        for other in [bare(51, 100), sealed(52, 100, 112), sealed(51, 100, 6)] {
+            send(other);
+            assert!(!is_open(&mut gates, VIP4));
+        }
+        send(sealed(51, 100, 112));
+        assert!(is_open(&mut gates, VIP4) && is_open(&mut gates, VIP6));
+        send(sealed(51, 0, 112));
+        assert!(!is_open(&mut gates, VIP4) && !is_open(&mut gates, VIP6));
+    });
+}
+
+#[test]
 fn adverts_of_others_open_nothing() {
     with_neighbour(|_| {
         let mut gates = standing(&[gate(NEVER)]);

@@ -12,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use mainstay_core::router::Advert as CoreAdvert;
+use mainstay_core::vrrp::ah::Envelope;
 
 use super::*;
 use crate::lab;
@@ -160,6 +161,7 @@ fn gate(guard: Guard) -> Gate {
         link: on("x0"),
         family: Family::V4,
         vrid: 51,
+        in_ah: false,
         destinations: vec![lab::address("224.0.0.18")],
         addresses: [VIP4, VIP6].map(|address| (on("x0"), lab::address(address))).to_vec(),
         lease: Duration::from_millis(250),
@@ -188,6 +190,7 @@ fn advert(source: &str, destination: &str, vrid: u8, priority: u8, link: LinkInd
         source: lab::address(source),
         destination: lab::address(destination),
         ttl: None,
+        envelope: Envelope::Bare,
         payload: Arc::new([0x31, vrid, priority, 1, 0, 10, 0, 0, 192, 0, 2, 9]),
         not_after: None,
     }

@@ -86,6 +86,7 @@ fn advert(link: Option<LinkIndex>, source: &str, destination: &str, payload: &[u
         source: lab::address(source),
         destination: lab::address(destination),
         ttl: Some(255),
+        envelope: Envelope::Bare,
         payload: Arc::from(payload),
         not_after: None,
     }
