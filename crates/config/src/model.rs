@@ -3,6 +3,7 @@
 //! The part the router needs is a [`RouterPlan`] of `mainstay-core`; here is what the supervisor and the director need.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -170,6 +171,26 @@ pub struct ProcessSettings {
     pub reload_marker: Option<PathBuf>,
     /// `fifo_write_vrrp_states_on_reload`.
     pub states_on_reload: bool,
+    /// `@mainstay metrics_listen`.
+    pub metrics: Option<Endpoint>,
+}
+
+/// Where somebody is listened to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Endpoint {
+    /// An address and a port of TCP.
+    Address(SocketAddr),
+    /// A Unix socket; the path is absolute.
+    Path(PathBuf),
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(formatter),
+            Self::Path(path) => path.display().fmt(formatter),
+        }
+    }
 }
 
 /// A file that says when to reload.

@@ -190,7 +190,7 @@ fn a_word_of_our_own_is_taken_with_and_without_the_prefix() {
 
 #[test]
 fn a_word_that_has_no_effect_yet_is_taken_and_said_so() {
-    let tree = common::read("global_defs {\n@mainstay metrics_listen 127.0.0.1:9650\n}\n");
+    let tree = common::read("global_defs {\n@mainstay web_listen 127.0.0.1:9651\n}\n");
     let planned = tree.only("planned-keyword");
     assert!(planned.message.contains("has no effect in this version"), "{planned:?}");
     assert_eq!(planned.class, Class::Silent);

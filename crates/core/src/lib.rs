@@ -8,7 +8,7 @@
 //! router), [`track`] (what may lower a priority), [`heartbeat`] (what Mainstay nodes tell each other beside the
 //! adverts), [`lease`] (what the kernel does for a router that has died), [`router`] (all instances of one node, and
 //! its contract), [`ipvs`] (the kernel's load balancer in plain values), [`director`] (virtual servers, and who is fit
-//! to serve them), [`bfd`] (whether a path to a neighbour carries packets), [`recording`] (what a router was told, to be looked at again), [`secret`] (what is never shown).
+//! to serve them), [`bfd`] (whether a path to a neighbour carries packets), [`histogram`] (how long things took), [`recording`] (what a router was told, to be looked at again), [`secret`] (what is never shown).
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -18,6 +18,7 @@ pub mod address;
 pub mod bfd;
 pub mod director;
 pub mod heartbeat;
+pub mod histogram;
 pub mod ipvs;
 pub mod lease;
 pub mod recording;

@@ -28,6 +28,7 @@ use mainstay_core::router::{Event, Notification, Report, Resume, RouterPlan, Scr
 use serde::{Deserialize, Serialize};
 
 use crate::mailer::Letter;
+use crate::measures::Measures;
 
 /// What the supervisor tells the router.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,6 +163,8 @@ pub enum ToDirector {
         /// `None` if the router does not run.
         vrrp: Option<Box<Vrrp>>,
     },
+    /// The answer to [`FromDirector::MeasuresWanted`] with the same number.
+    Measures(u64, Box<Measures>),
     /// Something happened in another process, for the history.
     Happened(Happening),
 }
@@ -205,6 +208,8 @@ pub enum FromDirector {
     Report(Box<director::Report>),
     /// Somebody wants to know the state of everything: asks for the router's part.
     StatusWanted(u64),
+    /// Somebody reads the metrics: asks for what the supervisor and the router have counted.
+    MeasuresWanted(u64),
     /// The plan of the last [`ToDirector::Reload`] is in force.
     ReloadApplied,
     /// Everything was handed over; the process ends now. The last frame.

@@ -14,6 +14,7 @@ pub mod host;
 pub mod lab;
 pub mod logging;
 pub mod mailer;
+pub mod measures;
 pub mod pidfile;
 pub mod router;
 pub mod service_manager;

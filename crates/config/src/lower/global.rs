@@ -14,7 +14,7 @@ use super::values::{
     LONGEST_TIMER, address, integer, is_multicast, link_name, number, required, seconds, switch,
     whole_seconds,
 };
-use super::{Lowering, dumps, heartbeats, later, lease, mail, notify, scheduling, servers};
+use super::{Lowering, dumps, heartbeats, later, lease, mail, notify, scheduling, servers, windows};
 use crate::model::{ReloadTime, TimedCommand};
 use crate::tree::{Statement, Word};
 
@@ -240,6 +240,7 @@ fn node(lowering: &mut Lowering<'_>, statement: &Statement) -> bool {
         "iproute_etc_dir" => lowering.defaults.iproute_administrator = path(lowering, statement),
         "log_unknown_vrids" => settings.log_unknown_vrids = true,
         "realtime" => scheduling::realtime(lowering, statement),
+        "metrics_listen" => windows::metrics_listen(lowering, statement),
         "record" => {
             let path = absolute(lowering, statement, "nothing is recorded");
             lowering.model.process.record = path.or(lowering.model.process.record.take());

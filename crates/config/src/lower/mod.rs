@@ -38,6 +38,7 @@ mod trackers;
 mod unicast;
 mod values;
 mod virtual_addresses;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 

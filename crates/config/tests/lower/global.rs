@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use mainstay_config::model::{Dumps, JsonVersion, Realtime, Scheduling};
+use mainstay_config::model::{Dumps, Endpoint, JsonVersion, Realtime, Scheduling};
 use mainstay_core::router::plan::Version;
 
 use super::*;
@@ -180,4 +180,20 @@ fn a_reload_can_be_planned_and_marked_and_told() {
     assert_eq!(process("reload_file /run/r").reload_marker.as_deref(), Some(Path::new("/run/r")));
     assert!(process("fifo_write_vrrp_states_on_reload").states_on_reload);
     assert_eq!(global("reload_time_file when").says(["relative-path"]).model.process.reload_time, None);
+}
+
+#[test]
+fn metrics_are_served_on_an_address_or_a_socket() {
+    let served =
+        |word: &str| global(&format!("@mainstay metrics_listen {word}")).clean().model.process.metrics;
+    let address = |text: &str| Some(Endpoint::Address(text.parse().expect("an address and a port")));
+    assert_eq!(served("127.0.0.1:9650"), address("127.0.0.1:9650"));
+    assert_eq!(served("[::1]:9650"), address("[::1]:9650"));
+    assert_eq!(served("/run/mainstay.metrics"), Some(Endpoint::Path("/run/mainstay.metrics".into())));
+    assert_eq!(served("off"), None);
+    assert_eq!(global("").clean().model.process.metrics, None);
+    for wrong in ["9650", "localhost:9650", "127.0.0.1", "run/socket"] {
+        let lowered = global(&format!("@mainstay metrics_listen {wrong}")).says(["bad-endpoint"]);
+        assert_eq!(lowered.model.process.metrics, None, "{wrong}");
+    }
 }

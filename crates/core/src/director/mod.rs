@@ -10,7 +10,7 @@
 //!
 //! The files: the vocabulary ([`plan`], [`probe`], [`outcome`], [`input`], [`action`], [`reason`], [`report`]); one
 //! checker ([`judge`], [`phase`], `checker`); what follows from a verdict (`server`, `standing`); the kernel's table
-//! (`kernel`, `drains`); `start`, `reload`, `stop`.
+//! (`kernel`, `drains`); `start`, `reload`, `stop`; and what is counted for metrics (`tally`).
 
 pub mod action;
 mod checker;
@@ -30,6 +30,7 @@ mod snapshot;
 mod standing;
 mod start;
 mod stop;
+mod tally;
 
 pub use action::{Action, Actions, Event, ServerNotification, ServerObject, Subject};
 pub use input::{CheckerId, Input};
@@ -50,6 +51,7 @@ use self::checker::{Checkers, Influence};
 use self::kernel::Kernel;
 use self::plan::{DirectorSettings, ScriptCheck};
 use self::server::VirtualServer;
+use self::tally::Tally;
 use crate::router::ScriptOutcome;
 use crate::time::Instant;
 
@@ -73,6 +75,7 @@ pub struct Director {
     phase: Phase,
     /// What a crashed predecessor left, until the table was listed.
     predecessor: Option<Resume>,
+    tally: Tally,
 }
 
 /// Where the director is in its life.
@@ -105,6 +108,7 @@ impl Director {
             sync_master: false,
             phase: Phase::New,
             predecessor: resume,
+            tally: Tally::default(),
         };
         director.adopt_plan(now, plan, &mut Vec::new());
         director
@@ -199,6 +203,7 @@ impl Director {
     fn answered(&mut self, now: Instant, id: CheckerId, outcome: &Outcome, actions: &mut Actions) {
         let Some(checker) = self.checkers.asked(id) else { return };
         checker.asking = false;
+        self.tally.count(&checker.plan.kind, outcome);
         let (changed, next) = checker.judge(outcome);
         self.tell_answer(now, id.index, outcome, changed, actions);
         self.checkers.ask_again(now, id.index, next);

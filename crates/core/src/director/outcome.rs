@@ -81,6 +81,20 @@ pub enum Excuse {
     Panicked,
 }
 
+impl Outcome {
+    /// One word, for a label of a metric.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Passed { .. } => "passed",
+            Self::Failed(failure) => failure.stage.word(),
+            Self::Inconclusive(Excuse::Late(_)) => "late",
+            Self::Inconclusive(Excuse::CouldNotAsk { .. }) => "could_not_ask",
+            Self::Inconclusive(Excuse::Panicked) => "panicked",
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.words)

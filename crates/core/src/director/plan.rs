@@ -197,6 +197,20 @@ pub struct RealServerPlan {
     pub checkers: Vec<CheckerPlan>,
 }
 
+impl CheckerKind {
+    /// The keyword that asks so.
+    #[must_use]
+    pub fn keyword(&self) -> &'static str {
+        match self {
+            Self::Exchange(probe) => probe.kind.keyword(),
+            Self::Urls { urls, .. } => urls.first().map_or("HTTP_GET", |probe| probe.kind.keyword()),
+            Self::Script(_) => "MISC_CHECK",
+            Self::File { .. } => "FILE_CHECK",
+            Self::Bfd { .. } => "BFD_CHECK",
+        }
+    }
+}
+
 impl fmt::Display for CheckerKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

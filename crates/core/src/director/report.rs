@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::Verdict;
 use super::plan::VirtualServerKey;
+use crate::histogram::Histogram;
 use crate::ipvs::{DestinationKey, ServiceKey};
 
 /// What a director looks like at one moment.
@@ -19,6 +20,19 @@ pub struct Report {
     pub table: bool,
     /// Distinct checkers; what several real servers ask alike is asked once.
     pub checkers: u32,
+    /// What came of all questions since the process began, by kind of check.
+    pub tallies: Vec<CheckTally>,
+}
+
+/// What came of the questions of one kind of check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckTally {
+    /// Its keyword: `TCP_CHECK`.
+    pub kind: String,
+    /// How long good answers took; nothing for scripts.
+    pub took: Histogram,
+    /// How many questions came to what ([`Outcome::word`](super::Outcome::word)).
+    pub results: Vec<(String, u64)>,
 }
 
 /// One virtual server.

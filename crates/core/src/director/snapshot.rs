@@ -14,6 +14,7 @@ impl Director {
             virtual_servers: self.servers.iter().map(|server| self.server_report(server)).collect(),
             table: self.kernel.known.is_some(),
             checkers: u32::try_from(self.checkers.len()).unwrap_or(u32::MAX),
+            tallies: self.tally.report(),
         }
     }
 

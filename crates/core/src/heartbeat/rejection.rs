@@ -29,6 +29,25 @@ pub enum HeartbeatRejection {
     TooMany,
 }
 
+impl HeartbeatRejection {
+    /// The word for it in metrics.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Foreign => "foreign",
+            Self::Version => "version",
+            Self::Malformed => "malformed",
+            Self::Tag => "tag",
+            Self::Ttl => "ttl",
+            Self::Sender => "sender",
+            Self::Replayed => "replayed",
+            Self::OldBoot => "old_boot",
+            Self::Own => "own",
+            Self::TooMany => "too_many",
+        }
+    }
+}
+
 impl fmt::Display for HeartbeatRejection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {

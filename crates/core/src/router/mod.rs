@@ -72,6 +72,7 @@ use self::limits::{Key, Limits, Noise};
 use self::plan::{Settings, SyncGroupPlan, TrackGroupPlan};
 use crate::address::Family;
 use crate::heartbeat::BootId;
+use crate::histogram::Histogram;
 use crate::time::{Duration, Instant};
 use crate::track::{Process, Script};
 use crate::vrrp::Instance;
@@ -131,6 +132,8 @@ pub struct Router {
     found_open: Option<BTreeSet<IpAddr>>,
     /// Packets for virtual router ids that nobody here has.
     unknown_vrids: u64,
+    /// How late deadlines of instances were served.
+    lateness: Histogram,
 }
 
 /// A tracked file.
@@ -205,6 +208,7 @@ impl Router {
             predecessor: resume.cloned(),
             found_open: None,
             unknown_vrids: 0,
+            lateness: Histogram::default(),
         };
         router.adopt_plan(now, plan);
         router
@@ -381,8 +385,9 @@ impl Router {
 
     /// A loop so late that a peer may have taken over in the meantime is worth knowing.
     fn note_lateness(&mut self, now: Instant, actions: &mut Actions) {
-        let Some(due) = self.deadlines.next() else { return };
+        let Some(due) = self.deadlines.next().filter(|due| *due <= now) else { return };
         let late = now.saturating_since(due);
+        self.lateness.count(late);
         if late < Duration::from_millis(20) {
             return;
         }

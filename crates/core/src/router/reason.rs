@@ -297,6 +297,33 @@ impl Mismatch {
     }
 }
 
+impl Cause {
+    /// The word for it in metrics.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Resumed => "resumed",
+            Self::Owner => "owner",
+            Self::NoAdvertFor { .. } => "no_advert",
+            Self::MasterResigned { .. } => "master_resigned",
+            Self::Preempted { .. } => "preempted",
+            Self::HigherPriority { .. } => "higher_priority",
+            Self::HigherAddress { .. } => "higher_address",
+            Self::NotHeard { .. } => "not_heard",
+            Self::TrackerFailed(_) => "tracker_failed",
+            Self::InterfaceDown(_) => "interface_down",
+            Self::Recovered => "recovered",
+            Self::SyncGroup(_) => "sync_group",
+            Self::Refused(_) => "refused",
+            Self::LoopLate(_) => "loop_late",
+            Self::LeaseExpired { .. } => "lease_expired",
+            Self::Shutdown => "shutdown",
+            Self::Reload => "reload",
+        }
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {

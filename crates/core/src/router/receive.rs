@@ -79,6 +79,7 @@ impl Router {
     ) {
         let instance = &mut self.instances[id];
         instance.counters.adverts_received += 1;
+        instance.observe_advert(now, source, message.priority);
         let own_interval = instance.plan.advert_interval;
         let same_sender = instance.last_heard().is_some_and(|last| last.source == source);
         let check_addresses = !(instance.plan.skip_address_check && same_sender);
@@ -120,6 +121,7 @@ impl Router {
         self.step_instance(now, id, Fact::Heard(heard), actions);
         if was_master && self.instances[id].is_master() && heard.priority > 0 {
             let source = heard.source;
+            self.instances[id].observe_rival(now, heard.interval);
             let _ = self.alarm(now, id, Alarm::TwoMasters { source }, actions);
         }
         let instance = &self.instances[id];

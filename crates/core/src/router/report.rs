@@ -14,6 +14,7 @@ use super::reason::{Cause, State};
 use crate::address::{InterfaceAddress, Route, Rule};
 use crate::bfd::BfdReport;
 use crate::heartbeat::{BootId, HeartbeatRejection};
+use crate::histogram::Histogram;
 use crate::time::{Duration, Instant};
 use crate::vrrp::ah::Sequence;
 
@@ -34,6 +35,10 @@ pub struct Report {
     pub paths: Vec<PathReport>,
     /// The BFD sessions, filled in by whoever keeps them beside the router.
     pub bfd: BfdReport,
+    /// How late deadlines of instances were served, since the process began.
+    pub lateness: Histogram,
+    /// Packets for virtual router ids that nobody here has.
+    pub unknown_vrids: u64,
 }
 
 /// One instance.
@@ -65,6 +70,10 @@ pub struct InstanceReport {
     pub holds_back: bool,
     /// Counters.
     pub counters: Counters,
+    /// Time between adverts of one master, as its backup, since the process began.
+    pub advert_gaps: Histogram,
+    /// How long it was master and heard another master, since the process began.
+    pub contested: Duration,
     /// The other routers of this virtual router, as far as they are known.
     pub peers: Vec<PeerReport>,
 }

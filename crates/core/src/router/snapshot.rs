@@ -31,6 +31,8 @@ impl Router {
             gates_refused: self.gates.refusals(),
             paths: self.legs.all().iter().map(|leg| self.path_report(leg)).collect(),
             bfd: BfdReport::default(),
+            lateness: self.lateness,
+            unknown_vrids: self.unknown_vrids,
         }
     }
 
@@ -133,6 +135,8 @@ impl Router {
             lease: self.lease_state(id),
             holds_back: instance.holds_back(),
             counters: instance.counters,
+            advert_gaps: *instance.observed.gaps(),
+            contested: instance.observed.contested(),
             peers: peer_reports(instance),
         }
     }

@@ -22,12 +22,13 @@
 //! and [`Router`](crate::router::Router) makes that happen with all its effects.
 //!
 //! Here are its state and the table of (state, fact); `backup`, `mastership`, `probing`, `trial`, `letting_go`, `change` and
-//! `wire` beside it say what each line of the table does.
+//! `wire` beside it say what each line of the table does; `observed` is for metrics.
 
 mod backup;
 mod change;
 mod letting_go;
 mod mastership;
+mod observed;
 mod probing;
 mod renewal;
 mod trial;
@@ -39,6 +40,7 @@ use core::net::IpAddr;
 
 use self::backup::MasterEnd;
 use self::mastership::Mastership;
+pub use self::observed::Observed;
 use self::probing::Probing;
 use self::trial::Trial;
 use self::wire::Wire;
@@ -75,6 +77,8 @@ pub struct Instance {
     pub counters: Counters,
     /// Sequence numbers of its authentication headers.
     pub sequence: Sequence,
+    /// What metrics want to know of the adverts of others.
+    pub observed: Observed,
     machine: Machine,
     since: Instant,
     cause: Cause,
@@ -188,6 +192,7 @@ impl Instance {
             peers: Peers::default(),
             counters: Counters::default(),
             sequence: Sequence::default(),
+            observed: Observed::default(),
             machine: Machine::Init,
             since: now,
             cause: Cause::Started,

@@ -25,6 +25,7 @@ mod heartbeats;
 mod lease;
 mod letting_go;
 mod matrix;
+mod observed;
 mod properties;
 mod refused_adverts;
 mod rejected;

@@ -18,10 +18,12 @@ use super::alarm::Alarm;
 use super::asking::Asking;
 use super::history::History;
 use super::link::{Link, Peer};
+use super::metrics::{Exporter, Parts, Scrape};
 use super::table::{Order, TableLane};
 use super::window::{Asked, Window};
 use super::{settings, standing, telling};
 use crate::frames::{FromDirector, ToDirector};
+use crate::measures::Measures;
 
 /// Facts taken in before deadlines are looked at again.
 const AT_ONCE: usize = 1024;
@@ -63,6 +65,9 @@ pub struct EventLoop {
     /// Who waits for the router's part of the status, by the number of the question.
     asked: BTreeMap<u64, oneshot::Sender<Reply>>,
     last_question: u64,
+    exporter: Exporter,
+    /// Who waits for what the supervisor and the router have counted, by the number of the question.
+    measuring: BTreeMap<u64, oneshot::Sender<Measures>>,
 }
 
 impl EventLoop {
@@ -100,7 +105,10 @@ impl EventLoop {
             window: open_window(socket),
             asked: BTreeMap::new(),
             last_question: 0,
+            exporter: Exporter::closed(),
+            measuring: BTreeMap::new(),
         };
+        this.exporter.follow(process.metrics.as_ref());
         this.watch(wanted);
         Ok(this)
     }
@@ -141,6 +149,7 @@ impl EventLoop {
                     self.link.send(&FromDirector::Ready);
                 }
                 asked = question(&mut self.window) => self.asked(asked),
+                scrape = self.exporter.next() => self.scraped(scrape),
                 rung = self.alarm.at(deadline) => rung?,
             }
             // What has arrived counts before any deadline.
@@ -175,7 +184,8 @@ impl EventLoop {
     fn said(&mut self, frame: ToDirector) {
         match frame {
             ToDirector::Start { .. } => tracing::error!("the supervisor says to start once more"),
-            ToDirector::Reload { plan, process: _ } => {
+            ToDirector::Reload { plan, process } => {
+                self.exporter.follow(process.metrics.as_ref());
                 self.idle &= plan.virtual_servers.is_empty();
                 self.asking.follow(&plan.tls);
                 self.watch(addresses::wanted(&plan));
@@ -204,6 +214,11 @@ impl EventLoop {
                     let _ = answer.send(Reply::Status(Box::new(status)));
                 }
             }
+            ToDirector::Measures(number, measures) => {
+                if let Some(answer) = self.measuring.remove(&number) {
+                    let _ = answer.send(*measures);
+                }
+            }
             ToDirector::Happened(happening) => self.history.keep(happening),
         }
     }
@@ -223,6 +238,22 @@ impl EventLoop {
                 let _ = asked.answer.send(Reply::Events(events));
             }
         }
+    }
+
+    /// Somebody reads the metrics. The page is written elsewhere; here is only asked for its parts.
+    fn scraped(&mut self, scrape: Scrape) {
+        self.measuring.retain(|_, answer| !answer.is_closed());
+        self.last_question += 1;
+        let (told, measures) = oneshot::channel();
+        self.measuring.insert(self.last_question, told);
+        self.link.send(&FromDirector::MeasuresWanted(self.last_question));
+        let director = self.director.report();
+        let table = (director.table && !self.idle).then(|| {
+            let (told, table) = oneshot::channel();
+            self.table.order(vec![Order::Measure(told)]);
+            table
+        });
+        let _ = scrape.answer.send(Parts { director, measures, table });
     }
 
     /// Watches the addresses a plan asks for. What is there already is told at once.

@@ -17,6 +17,7 @@ mod asking;
 mod event_loop;
 mod history;
 mod link;
+pub mod metrics;
 mod settings;
 mod standing;
 mod table;

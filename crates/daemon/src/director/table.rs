@@ -10,14 +10,14 @@ use std::thread::JoinHandle;
 use mainstay_core::director::Input;
 use mainstay_core::ipvs::{Change, SyncDaemon, SyncRole, Timeouts};
 use mainstay_system::Result;
-use mainstay_system::ipvs::{Balancer, Kernel, Memory};
-use tokio::sync::Notify;
+use mainstay_system::ipvs::{Balancer, Kernel, Listing, Memory};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{Notify, oneshot};
 
 use crate::frames::Ipvs;
 
 /// What the lane can be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Order {
     /// List the table.
     List,
@@ -33,6 +33,8 @@ pub enum Order {
     StartSync(SyncDaemon),
     /// Stop one.
     StopSync(SyncRole),
+    /// List the table with its counters, for metrics. Without an answer the end of the sender is dropped.
+    Measure(oneshot::Sender<Listing>),
     /// Say that everything before this is done: [`TableLane::settled`].
     Settle,
 }
@@ -125,6 +127,7 @@ impl Lane {
             }
             Order::StartSync(daemon) => self.command(|balancer| balancer.start_daemon(&daemon)),
             Order::StopSync(role) => self.command(|balancer| balancer.stop_daemon(role)),
+            Order::Measure(answer) => self.measure(answer),
             Order::Settle => self.settled.notify_one(),
         }
     }
@@ -178,6 +181,16 @@ impl Lane {
                 self.forget_kernel();
                 Input::TableUnavailable { words: error.to_string().into() }
             }
+        }
+    }
+
+    /// Who cannot be asked is told of by the listing that compares, not here.
+    fn measure(&mut self, answer: oneshot::Sender<Listing>) {
+        if answer.is_closed() {
+            return;
+        }
+        if let Some(Ok(listing)) = self.found().ok().map(|balancer| balancer.list()) {
+            let _ = answer.send(listing);
         }
     }
 

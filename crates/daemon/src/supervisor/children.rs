@@ -10,6 +10,7 @@ use mainstay_core::track::describe_outcome;
 
 use super::stop::LeftBehind;
 use super::{PERMANENT, Supervisor};
+use crate::cli::Role;
 use crate::frames::{ToDirector, ToRouter};
 
 impl Supervisor {
@@ -64,6 +65,7 @@ impl Supervisor {
 
     pub(super) fn router_died(&mut self, outcome: &ScriptOutcome, now: Instant) {
         let death = self.router.died(now);
+        self.counted.died(Role::Router);
         // What was asked of it will not be answered.
         self.reports.clear();
         if !self.phase.is_running() {
@@ -90,6 +92,7 @@ impl Supervisor {
 
     pub(super) fn director_died(&mut self, outcome: &ScriptOutcome, now: Instant) {
         let death = self.director.died(now);
+        self.counted.died(Role::Director);
         // Its checks are asked anew by the next one.
         self.scripts.end_checks(now);
         if !self.phase.is_running() {

@@ -21,6 +21,7 @@ mod child;
 mod children;
 mod command;
 mod configuration;
+mod counted;
 mod dump;
 mod fifos;
 mod notify;
@@ -60,6 +61,7 @@ use crate::signals::{Request, Signals};
 use appointment::Appointment;
 use child::Child;
 use configuration::Errors;
+use counted::Counted;
 use dump::{Cleared, Wanted};
 use fifos::{About, OpenFifos};
 use post::Post;
@@ -114,6 +116,8 @@ struct Supervisor {
     last_report: u64,
     /// What the counters were when they were last cleared.
     cleared: Cleared,
+    /// What metrics are told of.
+    counted: Counted,
     /// The control socket: beside the pid file.
     socket: PathBuf,
     /// Removed at the end.
@@ -225,11 +229,12 @@ impl Supervisor {
             FromRouter::SessionBecame { session, up } => self.session_became(session, up),
             FromRouter::Event(event) => {
                 self.post.note_cause(&event);
+                self.counted.saw(&event);
                 let (level, line) = telling::line(&event);
                 log(level, &line);
                 self.director.send(&ToDirector::Happened(telling::happening(&event, level, line)));
             }
-            FromRouter::Report(number, report) => self.reported(number, &report),
+            FromRouter::Report(number, report) => self.reported(number, report),
             FromRouter::ReloadApplied => self.router_reloaded(now),
             FromRouter::Finished => {
                 tracing::debug!("the router has handed over");

@@ -34,6 +34,19 @@ pub enum Object {
     Server(ServerObject),
 }
 
+impl Object {
+    /// What kind it is, in one word for a label.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Router(NotifyObject::Instance(_)) => "instance",
+            Self::Router(NotifyObject::Group(_)) => "group",
+            Self::Server(ServerObject::VirtualServer(_)) => "virtual_server",
+            Self::Server(ServerObject::RealServer { .. }) => "real_server",
+        }
+    }
+}
+
 impl Change {
     /// Whose change it is.
     #[must_use]

@@ -31,8 +31,6 @@ pub struct Reload {
     pending: Option<Pending>,
     /// Another one was asked for meanwhile.
     again: bool,
-    /// How many were refused since the start.
-    refused: u64,
 }
 
 #[derive(Debug)]
@@ -99,11 +97,10 @@ impl Supervisor {
         match read {
             Ok(accepted) => self.hand_over(accepted, now),
             Err(refused) => {
-                self.reload.refused += 1;
+                let so_far = self.counted.reload_refused();
                 tracing::error!(
-                    "Reload refused: {}; the configuration in force stays ({} refused so far)",
-                    refused.why,
-                    self.reload.refused
+                    "Reload refused: {}; the configuration in force stays ({so_far} refused so far)",
+                    refused.why
                 );
                 self.service_manager.ready();
             }
@@ -167,6 +164,7 @@ impl Supervisor {
     fn finish_reload(&mut self, now: Instant) {
         let Some(pending) = self.reload.pending.take() else { return };
         self.model = *pending.model;
+        self.counted.reloaded();
         self.follow_model(now);
         if self.model.process.states_on_reload {
             self.ask_for_report(Wanted::States);

@@ -19,6 +19,7 @@ use super::child::OURSELVES;
 use super::command::{Groups, Job};
 use super::notify::{Change, NotifyQueues, Object};
 use super::runs::{Ended, Runs};
+use crate::measures::{Counts, count, word};
 
 /// How long a notify script may still run once a newer state of the same object waits behind it.
 ///
@@ -48,6 +49,10 @@ pub struct Scripts {
     queues: NotifyQueues,
     /// How each tracking script ended last, so that the log says only what is new.
     last: BTreeMap<String, ScriptOutcome>,
+    /// How runs of tracking scripts ended, by name; for metrics.
+    tracked: Counts,
+    /// How runs of notify scripts ended, by the kind of their object; for metrics.
+    notified: Counts,
 }
 
 /// Somebody waits for this.
@@ -125,6 +130,7 @@ impl Scripts {
         let word = change.word();
         let queued = self.queues.push(change, jobs);
         for old in &queued.dropped {
+            count(&mut self.notified, object.kind(), "overtaken");
             tracing::warn!("{object}: scripts for {} are not run: {word} came before their turn", old.word());
         }
         if let Some(running) = &queued.behind {
@@ -168,6 +174,7 @@ impl Scripts {
             Key::Tracking(name) => self.tracked(name, ended.outcome, &ended.output),
             Key::Notify(object) => {
                 log_end(&format!("{object}: "), &ended);
+                count(&mut self.notified, object.kind(), word(&ended.outcome));
                 self.start_next(object, now);
                 None
             }
@@ -181,6 +188,7 @@ impl Scripts {
 
     /// A tracking script has a result: the log hears of it if it is not the same as the last.
     fn tracked(&mut self, name: &str, outcome: ScriptOutcome, output: &str) -> Option<ScriptResult> {
+        count(&mut self.tracked, name, word(&outcome));
         if self.last.get(name) != Some(&outcome) {
             if outcome.is_success() {
                 tracing::debug!("Script `{name}` now {}", describe_outcome(&outcome));
@@ -199,9 +207,18 @@ impl Scripts {
                     tracing::debug!("{object}: {}: started {}", change.word(), job.title());
                     return;
                 }
-                Err(error) => tracing::error!("{object}: {}: {error}", change.word()),
+                Err(error) => {
+                    count(&mut self.notified, object.kind(), "not_started");
+                    tracing::error!("{object}: {}: {error}", change.word());
+                }
             }
         }
+    }
+
+    /// How runs of tracking scripts and of notify scripts ended, since the start.
+    #[must_use]
+    pub const fn counts(&self) -> (&Counts, &Counts) {
+        (&self.tracked, &self.notified)
     }
 
     /// Whether every notify script of every change was run to its end.
@@ -254,6 +271,7 @@ impl Scripts {
                     results.extend(self.tracked(&name, ScriptOutcome::TimedOut, "it cannot be killed"));
                 }
                 Key::Notify(object) => {
+                    count(&mut self.notified, object.kind(), "timed_out");
                     tracing::error!("{object}: a script cannot be killed; the next one runs");
                     self.start_next(&object, now);
                 }

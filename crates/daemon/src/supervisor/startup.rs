@@ -10,6 +10,7 @@ use mainstay_system::memory::release_free;
 
 use super::child::Child;
 use super::configuration::{self, Accepted, Purpose};
+use super::counted::Counted;
 use super::post::Post;
 use super::reload::Reload;
 use super::scripts::Scripts;
@@ -112,6 +113,7 @@ fn start(options: DaemonOptions) -> Result<Supervisor, Failed> {
         reports: Default::default(),
         last_report: 0,
         cleared: Default::default(),
+        counted: Counted::new(),
         socket: pid_file.path().with_extension("sock"),
         _pid_file: pid_file,
     };

@@ -18,7 +18,7 @@ impl Stage {
     }
 
     /// What a question prints; empty while there is no answer.
-    fn answer(&self, words: &[&str]) -> String {
+    pub(crate) fn answer(&self, words: &[&str]) -> String {
         let output = self.ask(words).ok().filter(|output| output.status.success());
         output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
     }

@@ -4,6 +4,7 @@
 
 mod children;
 mod control;
+mod metrics;
 mod reload;
 mod scripts;
 mod stage;

@@ -41,6 +41,8 @@ pub enum Wanted {
     States,
     /// The director, under its own number.
     Director(u64),
+    /// The director, for whoever reads the metrics.
+    Measures(u64),
 }
 
 /// What the counters of each instance were when they were last cleared. They themselves go on: nothing else that reads
@@ -71,8 +73,12 @@ impl Supervisor {
         self.director.send(&ToDirector::RouterStatus { number, node, vrrp: None });
     }
 
-    pub(super) fn reported(&mut self, number: u64, report: &Report) {
+    pub(super) fn reported(&mut self, number: u64, report: Box<Report>) {
         let Some(wanted) = self.reports.remove(&number) else { return };
+        if let Wanted::Measures(theirs) = wanted {
+            return self.send_measures(theirs, Some(report));
+        }
+        let report = &*report;
         let settings = &self.model.process;
         let view = View::new(&self.model, report, &self.cleared);
         match wanted {
@@ -100,6 +106,8 @@ impl Supervisor {
                     self.fifos.write(About::Vrrp, &notify::fifo_line(&told));
                 }
             }
+            // Answered above: it needs nothing of the configuration but names.
+            Wanted::Measures(_) => {}
             Wanted::Director(theirs) => {
                 let vrrp = Some(Box::new(status::vrrp(&view)));
                 let node = self.model.process.router_id.clone();
