@@ -173,6 +173,8 @@ pub struct ProcessSettings {
     pub states_on_reload: bool,
     /// `@mainstay metrics_listen`.
     pub metrics: Option<Endpoint>,
+    /// `@mainstay event_file`, absolute.
+    pub event_file: Option<PathBuf>,
 }
 
 /// Where somebody is listened to.

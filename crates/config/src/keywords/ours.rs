@@ -30,6 +30,8 @@ pub(super) static GLOBAL: &[Keyword] = &[
         "UDP port of heartbeats").ours(),
     row("metrics_listen", One(Text), "ADDR:PORT|PATH|off", "off", "metrics",
         "Serve metrics for Prometheus here: an address and a port, or a Unix socket").ours(),
+    row("event_file", One(Path), "PATH", "off", "core",
+        "Append what happens to this file, a line of JSON for each event; it survives a restart").ours(),
     row("web_listen", One(Text), "ADDR:PORT", "off", "web",
         "Serve the status page here").planned(),
     row("record", One(Path), "PATH", "off", "core",

@@ -240,6 +240,10 @@ fn node(lowering: &mut Lowering<'_>, statement: &Statement) -> bool {
         "iproute_etc_dir" => lowering.defaults.iproute_administrator = path(lowering, statement),
         "log_unknown_vrids" => settings.log_unknown_vrids = true,
         "realtime" => scheduling::realtime(lowering, statement),
+        "event_file" => {
+            lowering.model.process.event_file =
+                absolute(lowering, statement, "events are kept in memory only");
+        }
         "metrics_listen" => windows::metrics_listen(lowering, statement),
         "record" => {
             let path = absolute(lowering, statement, "nothing is recorded");

@@ -197,3 +197,14 @@ fn metrics_are_served_on_an_address_or_a_socket() {
         assert_eq!(lowered.model.process.metrics, None, "{wrong}");
     }
 }
+
+#[test]
+fn events_are_kept_in_a_file_if_one_is_named() {
+    let kept = |lines: &str| global(lines).clean().model.process.event_file;
+    assert_eq!(
+        kept("@mainstay event_file /var/log/mainstay.events"),
+        Some("/var/log/mainstay.events".into())
+    );
+    assert_eq!(kept(""), None);
+    assert_eq!(global("@mainstay event_file e").says(["relative-path"]).model.process.event_file, None);
+}

@@ -109,6 +109,7 @@ impl EventLoop {
             measuring: BTreeMap::new(),
         };
         this.exporter.follow(process.metrics.as_ref());
+        this.history.follow(process.event_file.as_deref());
         this.watch(wanted);
         Ok(this)
     }
@@ -186,6 +187,7 @@ impl EventLoop {
             ToDirector::Start { .. } => tracing::error!("the supervisor says to start once more"),
             ToDirector::Reload { plan, process } => {
                 self.exporter.follow(process.metrics.as_ref());
+                self.history.follow(process.event_file.as_deref());
                 self.idle &= plan.virtual_servers.is_empty();
                 self.asking.follow(&plan.tls);
                 self.watch(addresses::wanted(&plan));

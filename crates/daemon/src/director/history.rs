@@ -1,9 +1,13 @@
-//! What happened, for `mainstay why` and `mainstay events`: the newest, of both processes.
+//! What happened, for `mainstay why` and `mainstay events`: the newest, of both processes; and, if the configuration names
+//! one, in a file, from which a successor takes them up.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use mainstay_control::{Happening, Level};
+
+use super::ledger::{self, Ledger};
 
 /// How many are kept.
 const KEPT: usize = 10_000;
@@ -12,9 +16,29 @@ const KEPT: usize = 10_000;
 #[derive(Debug, Default)]
 pub struct History {
     happenings: VecDeque<Happening>,
+    ledger: Option<Ledger>,
 }
 
 impl History {
+    /// Appends to this file from now on. At the beginning, what it holds is what happened before.
+    pub fn follow(&mut self, path: Option<&Path>) {
+        if self.ledger.as_ref().map(Ledger::path) == path {
+            return;
+        }
+        // It writes what waits first.
+        self.ledger = None;
+        let Some(path) = path else { return };
+        if self.happenings.is_empty() {
+            self.happenings = ledger::newest(path, KEPT).into();
+        }
+        match Ledger::open(path) {
+            Ok(ledger) => self.ledger = Some(ledger),
+            Err(error) => {
+                tracing::error!("event_file {}: {error}; events are kept in memory only", path.display())
+            }
+        }
+    }
+
     /// Something happened now.
     pub fn note(&mut self, subject: String, level: Level, text: String) {
         self.keep(Happening { at_ms: now_ms(), subject, level, text });
@@ -24,6 +48,9 @@ impl History {
     pub fn keep(&mut self, happening: Happening) {
         if self.happenings.len() >= KEPT {
             let _ = self.happenings.pop_front();
+        }
+        if let Some(ledger) = &mut self.ledger {
+            ledger.write(&happening);
         }
         self.happenings.push_back(happening);
     }

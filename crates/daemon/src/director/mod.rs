@@ -16,6 +16,7 @@ mod alarm;
 mod asking;
 mod event_loop;
 mod history;
+mod ledger;
 mod link;
 pub mod metrics;
 mod settings;

@@ -51,6 +51,30 @@ fn status_and_why_say_what_is_and_what_led_there() -> Result<()> {
 }
 
 #[test]
+fn what_happened_is_known_after_a_restart() -> Result<()> {
+    let stage = Stage::new("control-events")?;
+    let file = stage.path("events");
+    let text = configuration(&format!("global_defs {{\n @mainstay event_file {}\n}}\n", file.display()), "");
+    let masters = || stage.answer(&["events"]).matches("(VI_1) Entering MASTER STATE").count();
+    let mut daemon = stage.start(&text)?;
+    stage.until("it became master", || masters() == 1).with_context(|| daemon.log())?;
+    daemon.terminate(crate::stage::LIMIT)?;
+    let daemon = stage.start(&text)?;
+    stage.until("it was master before", || masters() == 2).with_context(|| daemon.log())?;
+    // A director that dies leaves its memory in the file too.
+    stage.signal("director", Signal::SIGKILL)?;
+    stage.until("its successor knows it", || masters() == 2).with_context(|| daemon.log())?;
+    let lines = stage.lines("events");
+    let is_event = |line: &String| {
+        serde_json::from_str::<serde_json::Value>(line).is_ok_and(|event| event["text"].is_string())
+    };
+    ensure!(lines.len() > 2 && lines.iter().all(is_event), "{lines:#?}");
+    let mode = std::fs::metadata(&file)?.permissions().mode() & 0o777;
+    ensure!(mode == 0o640, "{mode:o}");
+    Ok(())
+}
+
+#[test]
 fn the_socket_outlives_a_director_and_goes_with_the_daemon() -> Result<()> {
     let stage = Stage::new("control-director")?;
     let mut daemon = stage.start(&configuration("", ""))?;
