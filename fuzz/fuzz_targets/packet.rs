@@ -5,13 +5,16 @@
 #![no_main]
 
 use std::net::IpAddr;
+use std::num::NonZeroU8;
+use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use mainstay_core::address::Family;
 use mainstay_core::router::plan::{Authentication, Version};
 use mainstay_core::secret::Password;
 use mainstay_core::vrrp::ah::{self, Envelope, Outside};
-use mainstay_core::vrrp::packet::{AuthType, Emit, ParseContext, emit, parse, peek_vrid};
+use mainstay_core::vrrp::packet::{AuthType, Emit, Message, ParseContext, emit, parse, peek_vrid};
+use mainstay_core::vrrp::signature::{AntiReplay, Mode, NumberedKey, SignaturePlan, Signed, Stamp};
 
 fuzz_target!(|input: &[u8]| {
     let Some((&choice, payload)) = input.split_first() else { return };
@@ -33,6 +36,14 @@ fuzz_target!(|input: &[u8]| {
     };
     assert_eq!(message.authenticate(&authentication), Ok(()));
 
+    if let Some(signature) = message.signature {
+        let Message { version, vrid, unsigned, .. } = message;
+        let signed = Signed { version, vrid, source: context.source, message: unsigned };
+        assert!(plan().verify(signed, signature, Stamp::default()).is_err(), "nobody guesses a signature");
+        let signature = plan().sign(signed, Stamp::default());
+        assert_eq!(plan().verify(signed, &signature, Stamp::default()), Ok(Stamp::default()));
+    }
+
     // What was understood can be said again, and is then understood as the same.
     let again = emit(&Emit {
         version: message.version,
@@ -51,6 +62,18 @@ fuzz_target!(|input: &[u8]| {
     assert!(again.addresses().eq(addresses));
 });
 
+/// With one key.
+fn plan() -> SignaturePlan {
+    let key = NumberedKey { id: NonZeroU8::MIN, secret: vec![7; 32].into() };
+    SignaturePlan {
+        keys: vec![key],
+        active: NonZeroU8::MIN,
+        window: Duration::from_secs(5),
+        anti_replay: AntiReplay::Monotonic,
+        mode: Mode::Enforce,
+    }
+}
+
 fn context(choice: u8) -> ParseContext {
     let (family, source, destination): (_, &str, &str) = if choice & 1 == 0 {
         (Family::V4, "192.0.2.251", "224.0.0.18")
@@ -65,5 +88,6 @@ fn context(choice: u8) -> ParseContext {
         // A checksum stops nearly all random input, so half of the inputs go without.
         verify: choice & 4 != 0,
         strict: choice & 8 != 0,
+        may_be_signed: choice & 16 != 0,
     }
 }

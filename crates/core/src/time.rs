@@ -58,6 +58,27 @@ impl fmt::Display for Instant {
     }
 }
 
+/// The time of day, as somebody else read it last: it goes on from there as the monotonic clock does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct WallClock {
+    read_at: Instant,
+    since_1970: Duration,
+}
+
+impl WallClock {
+    /// It was so long after 1970 at this moment.
+    #[must_use]
+    pub const fn read(read_at: Instant, since_1970: Duration) -> Self {
+        Self { read_at, since_1970 }
+    }
+
+    /// How long after 1970 it is at `now`.
+    #[must_use]
+    pub fn at(self, now: Instant) -> Duration {
+        self.since_1970.saturating_add(now.saturating_since(self.read_at))
+    }
+}
+
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -60,6 +60,7 @@ fn instance(name: &str, vrid: u8, vips: &[&str]) -> InstancePlan {
         rules: Vec::new(),
         promote_secondaries: false,
         authentication: Authentication::None,
+        signature: None,
         checksum_without_pseudo_header: false,
         skip_address_check: false,
         strict: false,

@@ -217,6 +217,7 @@ impl PlainPeer {
             destination: packet.destination,
             verify: true,
             strict: false,
+            may_be_signed: false,
         };
         let message = parse(packet.payload, context).ok()?;
         let own: Vec<IpAddr> = plan.addresses.iter().map(|address| address.address).collect();

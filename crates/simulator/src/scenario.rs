@@ -297,6 +297,7 @@ impl Scenario {
             rules: Vec::new(),
             promote_secondaries: false,
             authentication: Authentication::None,
+            signature: None,
             checksum_without_pseudo_header: false,
             skip_address_check: false,
             strict: false,

@@ -1,4 +1,4 @@
-//! The two clocks: one to measure with, one that knows how long the machine has been up.
+//! The clocks: one to measure with, one that knows how long the machine has been up, one that knows the time of day.
 
 use std::time::Duration;
 
@@ -23,8 +23,17 @@ pub fn since_boot() -> Duration {
     read(ClockId::CLOCK_BOOTTIME)
 }
 
+/// Time since 1970 (`CLOCK_REALTIME`): somebody may set it, to any time.
+///
+/// # Panics
+/// Never on Linux: the clock always exists.
+#[must_use]
+pub fn since_1970() -> Duration {
+    read(ClockId::CLOCK_REALTIME)
+}
+
 fn read(clock: ClockId) -> Duration {
-    clock_gettime(clock).expect("both clocks exist on every Linux since 2.6.39").into()
+    clock_gettime(clock).expect("these clocks exist on every Linux since 2.6.39").into()
 }
 
 #[cfg(test)]

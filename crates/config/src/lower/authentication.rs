@@ -1,19 +1,15 @@
-//! `authentication { auth_type auth_pass }` (RFC 2338) and `auth_hmac`.
+//! `authentication { auth_type auth_pass }` (RFC 2338).
 
 use mainstay_core::address::Family;
 use mainstay_core::router::plan::{Authentication, Version};
 use mainstay_core::secret::Password;
 
-use super::Lowering;
 use super::report::Report;
-use super::values::{number, required};
+use super::values::required;
 use crate::tree::{Span, Statement, Word};
 
 /// Bytes of a password in a packet.
 const PASSWORD_BYTES: usize = 8;
-
-/// Shortest and longest key of `auth_hmac` in bytes.
-const KEY_BYTES: std::ops::RangeInclusive<usize> = 32..=64;
 
 /// What an instance says about authentication.
 #[derive(Debug, Default)]
@@ -63,6 +59,11 @@ impl Said {
     /// Whether `auth_type AH` was said: a master cannot start with it.
     pub(crate) fn is_ah(&self) -> bool {
         self.password.is_some() && self.kind.is_some_and(|(kind, _)| kind == Kind::Ah)
+    }
+
+    /// Where `auth_type` is said.
+    pub(crate) fn span(&self) -> Option<Span> {
+        self.kind.map(|(_, span)| span)
     }
 
     /// What is used with this version, in strict mode or not.
@@ -117,78 +118,4 @@ fn password(report: &mut Report, word: &Word) -> Option<Password> {
     let length = bytes.len().min(PASSWORD_BYTES);
     password[..length].copy_from_slice(&bytes[..length]);
     Some(password.into())
-}
-
-/// Checks `auth_hmac { .. }`, which comes with a later version.
-pub(crate) fn hmac(lowering: &mut Lowering<'_>, block: &Statement) {
-    let report = &mut lowering.report;
-    let (mut keys, mut active) = (Vec::<u8>::new(), None);
-    for statement in block.children() {
-        match statement.keyword() {
-            "key" => {
-                let Some(id) = required(report, statement, "a number and the key") else { continue };
-                let Some(found) = number(report, id, 1..=255) else { continue };
-                let Some(key) = statement.arguments().get(1) else {
-                    report.abort("missing-parameter", statement.span(), "`key` is missing the key");
-                    continue;
-                };
-                if key_length(&key.text).is_none_or(|length| KEY_BYTES.contains(&length)) {
-                    keys.push(found);
-                } else {
-                    report
-                        .complain("bad-key", key.span, "the key has the wrong length")
-                        .because("expected 32 to 64 bytes, as text, as hex: or in a file:");
-                }
-            }
-            "active_key" => {
-                if let Some(word) = required(report, statement, "a number") {
-                    active = number::<u8>(report, word, 1..=255).map(|id| (id, word.span));
-                }
-            }
-            "time_window" => {
-                if let Some(word) = required(report, statement, "seconds") {
-                    number::<u16>(report, word, 1..=300);
-                }
-            }
-            "anti_replay" => one_of(report, statement, &["time", "monotonic"]),
-            "mode" => one_of(report, statement, &["enforce", "permissive", "receive-only"]),
-            _ => {}
-        }
-    }
-    match active {
-        Some((id, _)) if keys.contains(&id) => {}
-        Some((id, span)) => {
-            report
-                .complain("unknown-key", span, format!("there is no key {id}"))
-                .because("keepalived does not sign then");
-        }
-        None => {
-            report
-                .complain("missing-value", block.span(), "`auth_hmac` has no `active_key`")
-                .because("keepalived does not sign then");
-        }
-    }
-    report.not_yet(
-        block.span(),
-        "auth_hmac",
-        "adverts are not signed, so peers in mode enforce refuse them; signed adverts of peers are refused",
-    );
-}
-
-/// Bytes of a key as written; `None` for a file.
-fn key_length(text: &str) -> Option<usize> {
-    if text.starts_with("file:") {
-        return None;
-    }
-    Some(text.strip_prefix("hex:").map_or(text.len(), |digits| digits.len() / 2))
-}
-
-fn one_of(report: &mut Report, statement: &Statement, words: &[&str]) {
-    if let Some(word) = required(report, statement, "its value")
-        && !words.contains(&word.text.as_str())
-    {
-        report
-            .complain("bad-value", word.span, format!("`{word}` is not understood"))
-            .because(format!("expected {}", words.join(", ")));
-    }
 }

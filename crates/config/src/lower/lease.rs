@@ -13,6 +13,9 @@ use crate::tree::{Span, Statement};
 /// goes out in fragments, which the gate does not see as an advert.
 const MOST_V6_ADDRESSES: usize = 76;
 
+/// With a signature, so many.
+const MOST_V6_ADDRESSES_SIGNED: usize = 75;
+
 /// What was said about the lease, in `global_defs` or in an instance.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Said {
@@ -95,14 +98,15 @@ fn wanted(report: &mut Report, statement: &Statement) -> Option<Wanted> {
 
 /// Why an instance can have no lease.
 fn obstacle(plan: &InstancePlan) -> Option<&'static str> {
+    let most = if plan.signature.is_some() { MOST_V6_ADDRESSES_SIGNED } else { MOST_V6_ADDRESSES };
     if plan.interface.is_none() {
         Some("it has no interface, and the gate watches adverts on one")
     } else if plan.down_timer_adverts < 2 {
         Some(
             "with `down_timer_adverts 1` peers take over after one advert, and a lease has to be shorter than that",
         )
-    } else if plan.family == Family::V6 && plan.addresses.len() > MOST_V6_ADDRESSES {
-        Some("an advert of more than 76 IPv6 addresses may not fit one packet")
+    } else if plan.family == Family::V6 && plan.addresses.len() > most {
+        Some("an advert of more than 75 or 76 IPv6 addresses may not fit one packet")
     } else {
         None
     }

@@ -31,6 +31,7 @@ mod routes;
 mod rules;
 mod scheduling;
 mod servers;
+mod signature;
 mod static_entries;
 mod strict;
 mod sync_group;

@@ -1,6 +1,9 @@
 //! `authentication` and `auth_hmac`.
 
+use std::time::Duration;
+
 use mainstay_core::router::plan::{Authentication, WantedState};
+use mainstay_core::vrrp::signature::{AntiReplay, Mode};
 
 use super::*;
 
@@ -64,16 +67,78 @@ fn passwords_are_not_printed() {
     assert!(!format!("{:?}", lowered.model).contains("secret"));
 }
 
+const KEY: &str = "a-key-that-is-32-characters-long";
+
+fn hmac(lines: &str, more: &str) -> Lowered {
+    instance(&format!("auth_hmac {{\n{lines}\n}}\n{more}"))
+}
+
+#[test]
+fn signatures_have_keepaliveds_defaults() {
+    let lowered = hmac(&format!("key 1 {KEY}\nactive_key 1"), "").clean();
+    let plan = lowered.instance().signature.as_deref().expect("signatures");
+    assert_eq!((plan.mode, plan.anti_replay), (Mode::Enforce, AntiReplay::Time));
+    assert_eq!(plan.window, Duration::from_secs(5), "three adverts, and five seconds at least");
+    assert_eq!(plan.keys[0].secret, KEY.as_bytes().to_vec().into());
+    let slow = hmac(&format!("key 1 {KEY}\nactive_key 1"), "advert_int 200").clean();
+    assert_eq!(slow.instance().signature.as_deref().map(|plan| plan.window), Some(Duration::from_secs(300)));
+}
+
+#[test]
+fn every_word_of_auth_hmac_is_understood() {
+    let digits = "0f".repeat(64);
+    let lowered = hmac(
+        &format!("key 1 {KEY}\nkey 255 hex:{digits}\nactive_key 255\ntime_window 30\nanti_replay monotonic\nmode receive-only"),
+        "",
+    )
+    .clean();
+    let plan = lowered.instance().signature.as_deref().expect("signatures");
+    assert_eq!((plan.mode, plan.anti_replay), (Mode::ReceiveOnly, AntiReplay::Monotonic));
+    assert_eq!((plan.window, plan.active.get(), plan.keys.len()), (Duration::from_secs(30), 255, 2));
+    assert_eq!(plan.keys[1].secret, vec![0x0f; 64].into());
+}
+
+#[test]
+fn a_key_may_be_in_a_file() {
+    let lines = "auth_hmac {\nkey 1 file:/etc/vrrp.key\nactive_key 1\n}\nvirtual_ipaddress {\n10.0.0.1/24\n}";
+    let text = named_instance("V", 51, lines);
+    let lowered = lower_on(&machine().with_text("/etc/vrrp.key", &format!("{KEY}\n")), &text).clean();
+    let plan = lowered.instance().signature.as_deref().expect("signatures");
+    assert_eq!(plan.keys[0].secret, KEY.as_bytes().to_vec().into());
+    let lowered = lower_on(&machine(), &text).says(["bad-key", "unknown-key"]);
+    assert_eq!(lowered.instance().signature, None);
+}
+
 #[test]
 fn keys_of_auth_hmac_are_checked() {
-    let key = "k".repeat(32);
-    instance(&format!("auth_hmac {{\nkey 1 {key}\nactive_key 1\ntime_window 10\nmode permissive\n}}"))
-        .says(["not-in-this-version"]);
-    instance(&format!("auth_hmac {{\nkey 1 {key}\nactive_key 2\n}}"))
-        .says(["not-in-this-version", "unknown-key"]);
-    instance("auth_hmac {\nkey 1 short\nactive_key 1\n}").says([
-        "not-in-this-version",
-        "bad-key",
-        "unknown-key",
-    ]);
+    let cases = [
+        (format!("key 1 {KEY}\nactive_key 2"), &["unknown-key"][..]),
+        (format!("key 1 {KEY}"), &["missing-value"][..]),
+        ("key 1 short\nactive_key 1".to_owned(), &["bad-key", "unknown-key"][..]),
+        (format!("key 1 {}\nactive_key 1", "k".repeat(65)), &["bad-key", "unknown-key"][..]),
+        (format!("key 1 hex:{}\nactive_key 1", "0".repeat(65)), &["bad-key", "unknown-key"][..]),
+        (format!("key 1 hex:{}\nactive_key 1", "x".repeat(64)), &["bad-key", "unknown-key"][..]),
+    ];
+    for (lines, codes) in cases {
+        let lowered = hmac(&lines, "");
+        assert_eq!(lowered.codes(), codes, "{lines}");
+        assert_eq!(lowered.instance().signature, None, "keepalived neither signs nor verifies then");
+    }
+    let lowered = hmac(&format!("key 1 {KEY}\nkey 1 {KEY}x\nactive_key 1"), "").says(["duplicate-key"]);
+    assert_eq!(lowered.instance().signature.as_deref().map(|plan| plan.keys.len()), Some(1));
+}
+
+#[test]
+fn signatures_and_passwords_do_not_go_together() {
+    let both = "authentication {\nauth_type PASS\nauth_pass 1111\n}";
+    let lowered = hmac(&format!("key 1 {KEY}\nactive_key 1"), both).says(["auth-twice"]);
+    assert_eq!(lowered.instance().authentication, Authentication::None);
+    assert!(lowered.instance().signature.is_some());
+}
+
+#[test]
+fn keys_are_not_printed() {
+    let lowered = hmac(&format!("key 1 {KEY}\nactive_key 1"), "").clean();
+    let shown = format!("{:?}", lowered.model);
+    assert!(!shown.contains(KEY) && !shown.contains(&format!("{:?}", KEY.as_bytes())));
 }

@@ -13,7 +13,7 @@
 //! They are datagrams of our own (UDP port [`PORT`]); a plain VRRP router does not listen there. One datagram speaks
 //! for a node, not for an instance. [`packet`] is the wire form, [`Key`] what makes it believable.
 
-mod key;
+pub(crate) mod key;
 pub mod packet;
 mod rejection;
 

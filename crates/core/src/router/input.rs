@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::action::Socket;
 use super::plan::RouterPlan;
 use crate::address::{InterfaceAddress, LinkIndex, Route, RouteKey, Rule};
+use crate::time::Duration;
 use crate::vrrp::ah::Envelope;
 
 /// One fact. The order in which facts are told is the order in which they happened.
@@ -18,6 +19,11 @@ use crate::vrrp::ah::Envelope;
 pub enum Input<'a> {
     /// Time has passed; every deadline up to now is due.
     Tick,
+    /// The time of day was read: at the beginning, and when the clock was set. Only signatures need it.
+    ClockRead {
+        /// Time since 1970.
+        since_1970: Duration,
+    },
     /// A VRRP message arrived on a socket.
     PacketReceived(#[serde(borrow)] Packet<'a>),
     /// A heartbeat arrived on a socket.

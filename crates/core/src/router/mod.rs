@@ -73,7 +73,7 @@ use self::plan::{Settings, SyncGroupPlan, TrackGroupPlan};
 use crate::address::Family;
 use crate::heartbeat::BootId;
 use crate::histogram::Histogram;
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, WallClock};
 use crate::track::{Process, Script};
 use crate::vrrp::Instance;
 use crate::vrrp::instance::{Fact, Wish};
@@ -134,6 +134,8 @@ pub struct Router {
     unknown_vrids: u64,
     /// How late deadlines of instances were served.
     lateness: Histogram,
+    /// The time of day.
+    wall_clock: WallClock,
 }
 
 /// A tracked file.
@@ -209,6 +211,7 @@ impl Router {
             found_open: None,
             unknown_vrids: 0,
             lateness: Histogram::default(),
+            wall_clock: WallClock::default(),
         };
         router.adopt_plan(now, plan);
         router
@@ -241,6 +244,7 @@ impl Router {
 
     fn take_in(&mut self, now: Instant, input: Input<'_>, actions: &mut Actions) {
         match (self.phase, input) {
+            (_, Input::ClockRead { since_1970 }) => self.read_clock(WallClock::read(now, since_1970)),
             (Phase::New, Input::KernelListed { links, addresses }) => {
                 self.phase = Phase::Running;
                 self.start(now, links, addresses, actions);
@@ -298,6 +302,8 @@ impl Router {
     fn step_running(&mut self, now: Instant, input: Input<'_>, actions: &mut Actions) {
         match input {
             Input::Tick => self.tick(now, actions),
+            // Taken in whatever the phase.
+            Input::ClockRead { .. } => {}
             Input::PacketReceived(packet) => self.receive(now, &packet, actions),
             Input::HeartbeatReceived(packet) => self.receive_heartbeat(now, &packet, actions),
             Input::KernelListed { links, addresses } => self.resynchronise(now, links, addresses, actions),
@@ -327,6 +333,11 @@ impl Router {
             Input::Reloaded(plan) => self.reload(now, *plan, actions),
             Input::ShutdownRequested => self.shut_down(now, actions),
         }
+    }
+
+    fn read_clock(&mut self, clock: WallClock) {
+        self.wall_clock = clock;
+        self.instances.iter_mut().for_each(|instance| instance.wall_clock = clock);
     }
 
     /// When [`Input::Tick`] is due next; `None` if only a fact can change anything.

@@ -15,6 +15,7 @@ use crate::address::{Family, InterfaceAddress, Route, Rule};
 use crate::bfd::SessionPlan;
 use crate::secret::Password;
 use crate::time::Duration;
+use crate::vrrp::signature::SignaturePlan;
 
 /// Everything a [`Router`](super::Router) is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -192,6 +193,8 @@ pub struct InstancePlan {
     pub promote_secondaries: bool,
     /// RFC 2338 authentication.
     pub authentication: Authentication,
+    /// `auth_hmac`: signatures; none beside the authentication of RFC 2338.
+    pub signature: Option<Arc<SignaturePlan>>,
     /// `v3_checksum_as_v2`: leave the pseudo-header out of a sent v3/IPv4 checksum (RFC 9568 section 5.2.8).
     pub checksum_without_pseudo_header: bool,
     /// `skip_check_adv_addr`: do not compare the address list again while the sender is unchanged.

@@ -235,8 +235,10 @@ pub enum Mismatch {
     Interval,
     /// The VRRP version. Its adverts are rejected.
     Version,
-    /// Authentication: its type, or the password. Its adverts are rejected.
+    /// Authentication: its type, the password or the key. Its adverts are rejected.
     Authentication,
+    /// The time of day, by more than half of what `auth_hmac` allows. By more than all of it its adverts are rejected.
+    Clock,
     /// The checksum is wrong in every form we know: another key or address under it, or damage. Rejected.
     Checksum,
     /// The message is longer or shorter than we understand, as with an extension we do not speak. Rejected.
@@ -262,6 +264,11 @@ impl Mismatch {
             Rejection::AuthTypeUnknown | Rejection::AuthTypeMismatch | Rejection::AuthFailed => {
                 Some(Self::Authentication)
             }
+            Rejection::SignatureMissing
+            | Rejection::SignatureMalformed
+            | Rejection::SignatureKeyUnknown
+            | Rejection::SignatureWrong => Some(Self::Authentication),
+            Rejection::SignatureStale => Some(Self::Clock),
             Rejection::Interval => Some(Self::Interval),
             Rejection::NoAddress | Rejection::LinkLocal => Some(Self::Addresses),
             Rejection::Checksum => Some(Self::Checksum),
@@ -269,6 +276,7 @@ impl Mismatch {
             Rejection::Ttl => Some(Self::Ttl),
             // Whoever has recorded an advert can send it again.
             Rejection::AuthReplayed
+            | Rejection::SignatureReplayed
             | Rejection::Truncated
             | Rejection::Type
             | Rejection::Vrid
@@ -286,6 +294,7 @@ impl Mismatch {
             Self::Interval => "interval_mismatch",
             Self::Version => "version_mismatch",
             Self::Authentication => "authentication_mismatch",
+            Self::Clock => "clock_mismatch",
             Self::Checksum => "checksum_wrong",
             Self::Length => "length_wrong",
             Self::Ttl => "ttl_mismatch",
@@ -342,6 +351,9 @@ impl fmt::Display for Mismatch {
             Self::Interval => "its advert interval differs from ours",
             Self::Version => "it speaks another VRRP version",
             Self::Authentication => "its authentication differs from ours",
+            Self::Clock => {
+                "its clock differs from ours, and the stamps of its signatures are not or soon not believed"
+            }
             Self::Checksum => "its checksums are wrong",
             Self::Length => "its messages have another length than ours: an extension we do not know?",
             Self::Ttl => "its adverts do not arrive with the TTL they should have",

@@ -15,6 +15,7 @@ use crate::vrrp::ah::{self, Envelope, Outside};
 use crate::vrrp::election::Heard;
 use crate::vrrp::instance::{Fact, Instance};
 use crate::vrrp::packet::{self, Message, ParseContext, Rejection};
+use crate::vrrp::signature::{AntiReplay, Mode, Signed, Stamp};
 
 impl Router {
     pub(super) fn receive(&mut self, now: Instant, packet: &Packet<'_>, actions: &mut Actions) {
@@ -42,12 +43,33 @@ impl Router {
             return;
         }
         let inside = Packet { payload: message, ..*packet };
-        match check(&self.instances[id], packet, &inside) {
-            Ok((message, sequence)) => {
-                self.instances[id].sequence.accept(sequence.unwrap_or(0));
+        match check(now, &self.instances[id], packet, &inside) {
+            Ok((message, proof)) => {
+                self.note_proof(now, id, packet.source, proof, actions);
                 self.accept(now, id, packet.source, &message, actions);
             }
             Err(rejection) => self.reject_of(now, id, &inside, rejection, actions),
+        }
+    }
+
+    /// An advert was accepted for this proof, which is not accepted again.
+    fn note_proof(&mut self, now: Instant, id: usize, source: IpAddr, proof: Proof, actions: &mut Actions) {
+        let instance = &mut self.instances[id];
+        match proof {
+            Proof::None => {}
+            Proof::Sequence(sequence) => instance.sequence.accept(sequence),
+            Proof::Stamp(stamp) => {
+                instance.marks.accept(source, stamp);
+                let apart = stamp.distance(Stamp::of(instance.wall_clock.at(now)));
+                let is_soon_stale = instance
+                    .plan
+                    .signature
+                    .as_deref()
+                    .is_some_and(|plan| plan.anti_replay == AntiReplay::Time && apart > plan.window / 2);
+                if is_soon_stale {
+                    self.differs(now, id, source, Mismatch::Clock, actions);
+                }
+            }
         }
     }
 
@@ -156,7 +178,8 @@ impl Router {
         let stands = if collides {
             self.alarm(now, id, Alarm::VridCollision { source }, actions)
         } else if let (Some(mismatch), true) = (differs, is_peer) {
-            if mismatch != Mismatch::Ttl {
+            // A packet that came by a router, or is an old one, may be anybody's.
+            if !matches!(mismatch, Mismatch::Ttl | Mismatch::Clock) {
                 self.hold_back(now, id, packet.payload);
             }
             self.alarm(now, id, Alarm::Mismatch { source, mismatch }, actions)
@@ -233,12 +256,13 @@ impl Router {
 }
 
 /// Everything an advert must be before it may have an effect (reference order: RFC 9568 section 7.1). `inside` is the
-/// packet without its envelope; the number of an authentication header comes with the message.
+/// packet without its envelope.
 fn check<'a>(
+    now: Instant,
     instance: &Instance,
     packet: &Packet<'_>,
     inside: &Packet<'a>,
-) -> Result<(Message<'a>, Option<u32>), Rejection> {
+) -> Result<(Message<'a>, Proof), Rejection> {
     let plan = &instance.plan;
     let peer = peer_of(instance, packet.source);
     match &plan.destination {
@@ -261,17 +285,23 @@ fn check<'a>(
             destination: packet.destination,
             verify: true,
             strict: plan.strict,
+            may_be_signed: plan.signature.is_some(),
         },
     )?;
     message.authenticate(&plan.authentication)?;
-    let sequence = open_envelope(instance, packet)?;
+    let clock = Stamp::of(instance.wall_clock.at(now));
+    let proof = match open_envelope(instance, packet)? {
+        Some(sequence) => Proof::Sequence(sequence),
+        None => verify_signature(instance, packet.source, &message, clock)?,
+    };
     if plan.version == Version::V2 && message.interval != plan.advert_interval {
         return Err(Rejection::Interval);
     }
     if !is_addressed(instance, packet) {
         return Err(Rejection::Destination);
     }
-    if let Destination::Unicast { check_source: true, .. } = &plan.destination
+    if let Destination::Unicast { check_source, .. } = &plan.destination
+        && (*check_source || matches!(proof, Proof::Stamp(_)))
         && peer.is_none()
     {
         return Err(Rejection::UnknownPeer);
@@ -280,10 +310,45 @@ fn check<'a>(
         return Err(Rejection::OwnerIgnores);
     }
     // Last, because the number of a packet that is rejected says nothing.
-    if sequence.is_some_and(|sequence| instance.sequence.is_old(sequence)) {
-        return Err(Rejection::AuthReplayed);
+    match (proof, plan.signature.as_deref()) {
+        (Proof::Sequence(sequence), _) if instance.sequence.is_old(sequence) => Err(Rejection::AuthReplayed),
+        (Proof::Stamp(stamp), Some(signature))
+            if instance.marks.is_old(signature, packet.source, stamp, clock) =>
+        {
+            Err(Rejection::SignatureReplayed)
+        }
+        (Proof::None | Proof::Sequence(_) | Proof::Stamp(_), _) => Ok((message, proof)),
     }
-    Ok((message, sequence))
+}
+
+/// What an advert is believed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    /// Nothing is asked for.
+    None,
+    /// The number of its authentication header, whose check is right.
+    Sequence(u32),
+    /// The stamp of its signature, which is right.
+    Stamp(Stamp),
+}
+
+/// Verifies the signature if there is one, or is to be one.
+fn verify_signature(
+    instance: &Instance,
+    source: IpAddr,
+    message: &Message<'_>,
+    clock: Stamp,
+) -> Result<Proof, Rejection> {
+    let Some(plan) = instance.plan.signature.as_deref() else { return Ok(Proof::None) };
+    match (message.signature, plan.mode) {
+        (Some(signature), Mode::Enforce | Mode::Permissive | Mode::ReceiveOnly) => {
+            let Message { version, vrid, unsigned, .. } = *message;
+            let signed = Signed { version, vrid, source, message: unsigned };
+            plan.verify(signed, signature, clock).map(Proof::Stamp)
+        }
+        (None, Mode::Enforce) => Err(Rejection::SignatureMissing),
+        (None, Mode::Permissive | Mode::ReceiveOnly) => Ok(Proof::None),
+    }
 }
 
 /// Verifies the authentication header if there is to be one, and gives its number.

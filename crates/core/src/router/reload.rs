@@ -96,8 +96,12 @@ impl Router {
                 }
                 Some(known) => {
                     changed += 1;
+                    let mut anew = Instance::new(now, new);
+                    // What was believed once is not believed again, whatever the plan.
+                    anew.sequence = known.sequence;
+                    anew.marks = known.marks.clone();
                     replaced.push(known);
-                    Instance::new(now, new)
+                    anew
                 }
                 None => {
                     added += 1;
@@ -263,7 +267,7 @@ impl Router {
     fn dismiss(&mut self, now: Instant, mut gone: Instance, notify: bool, actions: &mut Actions) {
         let from = gone.state();
         if gone.is_master() {
-            actions.extend(gone.resignations().map(Action::SendAdvert));
+            actions.extend(gone.resignations(now).map(Action::SendAdvert));
             if !gone.holds_back() {
                 self.release_entries(&Entries::of(&gone.plan), actions);
             }
@@ -313,6 +317,7 @@ impl Router {
         self.lease_ends.reset(self.instances.len());
         self.gates.number(&self.instances);
         for instance in &mut self.instances {
+            instance.wall_clock = self.wall_clock;
             instance.ask_group_again();
         }
         self.hint_all();

@@ -17,6 +17,7 @@ use crate::heartbeat::{BootId, HeartbeatRejection};
 use crate::histogram::Histogram;
 use crate::time::{Duration, Instant};
 use crate::vrrp::ah::Sequence;
+use crate::vrrp::signature::Marks;
 
 /// What a router looks like at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -194,6 +195,18 @@ pub struct Counters {
     pub auth_type_mismatch: u64,
     /// Packets with a wrong password.
     pub auth_failures: u64,
+    /// Packets that are not signed where they must be (`auth_hmac`).
+    pub signatures_missing: u64,
+    /// Packets with a signature of no kind we know.
+    pub signatures_malformed: u64,
+    /// Packets signed with a key we do not have.
+    pub signature_keys_unknown: u64,
+    /// Packets with a wrong signature.
+    pub signatures_wrong: u64,
+    /// Packets signed outside of the time window.
+    pub signatures_stale: u64,
+    /// Packets not signed after the last one of their sender.
+    pub signatures_replayed: u64,
     /// Packets with a wrong checksum.
     pub checksum_errors: u64,
     /// Packets of another VRRP version.
@@ -244,6 +257,8 @@ pub struct ResumeInstance {
     pub counters: Counters,
     /// Sequence numbers of its authentication headers.
     pub sequence: Sequence,
+    /// Stamps of its signatures.
+    pub marks: Marks,
 }
 
 impl fmt::Display for LeaseState {

@@ -60,6 +60,7 @@ impl Router {
                     peers: instance.peers.clone(),
                     counters: instance.counters,
                     sequence: instance.sequence,
+                    marks: instance.marks.clone(),
                 })
                 .collect(),
             trackers: verdicts.filter_map(|tracker| Some((tracker.name, tracker.up?))).collect(),

@@ -56,6 +56,7 @@ impl Router {
             self.instances[id].counters = left.counters;
             self.instances[id].resume_sequence(left.sequence, now.saturating_since(left_at));
             self.instances[id].peers = left.peers.clone();
+            self.instances[id].marks = left.marks.clone();
             match left.state {
                 State::Master if self.instances[id].source.is_some() => self.resume_master(now, id, actions),
                 State::Backup => {

@@ -228,7 +228,7 @@ impl Router {
         let resigns = matches!(to, State::Fault | State::Init);
         let before = actions.len();
         if resigns {
-            actions.extend(self.instances[id].resignations().map(Action::SendAdvert));
+            actions.extend(self.instances[id].resignations(self.legs.now).map(Action::SendAdvert));
         }
         if actions.len() == before {
             self.close_gate(id, actions);

@@ -47,6 +47,7 @@ use self::wire::Wire;
 use super::ah::Sequence;
 use super::announce::Due;
 use super::election::Heard;
+use super::signature::Marks;
 use super::timers;
 use crate::address::LinkIndex;
 use crate::heartbeat::AddressDigest;
@@ -55,7 +56,7 @@ use crate::router::peers::Peers;
 use crate::router::plan::{InstancePlan, WantedState};
 use crate::router::reason::{Cause, State};
 use crate::router::report::Counters;
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, WallClock};
 
 /// Priority of an owner that found another owner with a lower address that does not yield.
 const LOWERED_OWNER: u8 = 254;
@@ -79,6 +80,10 @@ pub struct Instance {
     pub sequence: Sequence,
     /// What metrics want to know of the adverts of others.
     pub observed: Observed,
+    /// Stamps of its signatures.
+    pub marks: Marks,
+    /// The time of day, if it is known.
+    pub wall_clock: WallClock,
     machine: Machine,
     since: Instant,
     cause: Cause,
@@ -193,6 +198,8 @@ impl Instance {
             counters: Counters::default(),
             sequence: Sequence::default(),
             observed: Observed::default(),
+            marks: Marks::default(),
+            wall_clock: WallClock::default(),
             machine: Machine::Init,
             since: now,
             cause: Cause::Started,

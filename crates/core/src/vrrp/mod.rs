@@ -8,6 +8,7 @@ pub mod announce;
 pub mod checksum;
 pub mod election;
 pub mod instance;
+pub mod signature;
 pub mod timers;
 
 pub use instance::Instance;

@@ -12,6 +12,8 @@
 //! +---------------------------------------------------------------+
 //! | v2 over IPv4 only: 8 bytes of authentication data             |
 //! +---------------------------------------------------------------+
+//! | with `auth_hmac`: 28 bytes of signature                       |
+//! +---------------------------------------------------------------+
 //! ```
 //!
 //! RFC 3768 section 5.3 and RFC 9568 section 5.2. [`parse`] checks what the message alone can tell; whether it is
@@ -22,6 +24,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::checksum::{GROUP_V4, Sum};
 pub use super::rejection::Rejection;
+use super::signature;
 use super::timers::centiseconds;
 use crate::address::Family;
 use crate::router::plan::{Authentication, Version};
@@ -56,6 +59,10 @@ pub struct Message<'a> {
     pub auth_type: AuthType,
     /// Authentication data; only v2 over IPv4 has any.
     pub auth_data: Option<&'a [u8; AUTHENTICATION]>,
+    /// Its signature, if it may have one and has.
+    pub signature: Option<&'a [u8; signature::LENGTH]>,
+    /// The message without its signature.
+    pub unsigned: &'a [u8],
     /// The addresses as they came, a whole number of them.
     addresses: &'a [u8],
     family: Family,
@@ -104,6 +111,8 @@ pub struct ParseContext {
     /// DIFFERS: from RFC 9568 while false, as keepalived does outside `strict_mode`. Configurations with global
     /// addresses only are common, and a backup that rejects its master's adverts is a second master.
     pub strict: bool,
+    /// Whether a signature may follow (`auth_hmac`). If not, one is a wrong length.
+    pub may_be_signed: bool,
 }
 
 /// Reads a received message, the part after the IP header.
@@ -130,7 +139,9 @@ pub fn parse(payload: &[u8], context: ParseContext) -> Result<Message<'_>, Rejec
     let addresses_length = usize::from(count) * address_length(context.family);
     let auth_length = authentication_length(context.version, context.family);
     let length = HEADER + addresses_length + auth_length;
-    if payload.len() != length && !is_padded(payload.len(), length, context.family) {
+    // A frame that was padded has no signature: it would not be where it belongs.
+    let is_signed = context.may_be_signed && payload.len() == length + signature::LENGTH;
+    if payload.len() != length && !is_signed && !is_padded(payload.len(), length, context.family) {
         return Err(Rejection::Length);
     }
     let (Some(message), Some((addresses, rest))) =
@@ -139,7 +150,8 @@ pub fn parse(payload: &[u8], context: ParseContext) -> Result<Message<'_>, Rejec
         return Err(Rejection::Length);
     };
 
-    let checksum_form = if context.verify { verify(message, context) } else { Some(ChecksumForm::Kernel) };
+    let summed = if is_signed && covers_signature(context.family) { payload } else { message };
+    let checksum_form = if context.verify { verify(summed, context) } else { Some(ChecksumForm::Kernel) };
     let checksum_form = checksum_form.ok_or(Rejection::Checksum)?;
     if count == 0 {
         return Err(Rejection::NoAddress);
@@ -162,6 +174,8 @@ pub fn parse(payload: &[u8], context: ParseContext) -> Result<Message<'_>, Rejec
         checksum_form,
         auth_type: auth_type.ok_or(Rejection::AuthTypeUnknown)?,
         auth_data: if auth_length == 0 { None } else { rest.first_chunk() },
+        signature: if is_signed { payload.last_chunk() } else { None },
+        unsigned: message,
         addresses,
         family: context.family,
     };
@@ -331,6 +345,27 @@ pub fn emit(message: &Emit<'_>) -> Vec<u8> {
     }
     payload[CHECKSUM].copy_from_slice(&sum.checksum().to_be_bytes());
     payload
+}
+
+/// Appends a signature to a message, and makes the checksum right where that covers it.
+#[must_use]
+pub fn append_signature(
+    message: &[u8],
+    signature: &[u8; signature::LENGTH],
+    (source, destination): (IpAddr, IpAddr),
+) -> Vec<u8> {
+    let mut payload = [message, signature].concat();
+    if covers_signature(Family::of(destination)) {
+        payload[CHECKSUM].fill(0);
+        let sum = Sum::default().add_bytes(&payload).add_pseudo_header(source, destination, payload.len());
+        payload[CHECKSUM].copy_from_slice(&sum.checksum().to_be_bytes());
+    }
+    payload
+}
+
+/// Whether the checksum covers a signature too: over IPv6, where the kernel of the sender makes it, it covers everything.
+const fn covers_signature(family: Family) -> bool {
+    matches!(family, Family::V6)
 }
 
 /// Which form of checksum a message has; `None` if it is right in none.

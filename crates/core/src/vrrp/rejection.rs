@@ -37,6 +37,18 @@ pub enum Rejection {
     AuthFailed,
     /// The sequence number of the authentication header was there before.
     AuthReplayed,
+    /// No signature where one must be (`auth_hmac` in mode enforce).
+    SignatureMissing,
+    /// A signature of another type, or with something where nothing belongs.
+    SignatureMalformed,
+    /// Signed with a key we do not have.
+    SignatureKeyUnknown,
+    /// The signature is not that of this message.
+    SignatureWrong,
+    /// Signed too long ago, or in the future, by our clock.
+    SignatureStale,
+    /// Not signed after the last advert of its sender.
+    SignatureReplayed,
     /// Multicast to a unicast instance or the reverse.
     Destination,
     /// Unicast from somebody who is not a configured peer.
@@ -47,7 +59,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 23] = [
         Self::Truncated,
         Self::Length,
         Self::Ttl,
@@ -62,6 +74,12 @@ impl Rejection {
         Self::AuthTypeMismatch,
         Self::AuthFailed,
         Self::AuthReplayed,
+        Self::SignatureMissing,
+        Self::SignatureMalformed,
+        Self::SignatureKeyUnknown,
+        Self::SignatureWrong,
+        Self::SignatureStale,
+        Self::SignatureReplayed,
         Self::Destination,
         Self::UnknownPeer,
         Self::OwnerIgnores,
@@ -80,6 +98,12 @@ impl Rejection {
             Self::AuthTypeUnknown => &mut counters.invalid_auth_type,
             Self::AuthTypeMismatch => &mut counters.auth_type_mismatch,
             Self::AuthFailed | Self::AuthReplayed => &mut counters.auth_failures,
+            Self::SignatureMissing => &mut counters.signatures_missing,
+            Self::SignatureMalformed => &mut counters.signatures_malformed,
+            Self::SignatureKeyUnknown => &mut counters.signature_keys_unknown,
+            Self::SignatureWrong => &mut counters.signatures_wrong,
+            Self::SignatureStale => &mut counters.signatures_stale,
+            Self::SignatureReplayed => &mut counters.signatures_replayed,
             Self::NoAddress | Self::LinkLocal => &mut counters.address_list_errors,
             Self::Vrid | Self::Destination | Self::UnknownPeer | Self::OwnerIgnores => {
                 &mut counters.other_errors
@@ -106,6 +130,12 @@ impl fmt::Display for Rejection {
             Self::AuthTypeMismatch => "authentication type differs from ours",
             Self::AuthFailed => "wrong password",
             Self::AuthReplayed => "its sequence number is an old one",
+            Self::SignatureMissing => "not signed",
+            Self::SignatureMalformed => "its signature is of no kind we know",
+            Self::SignatureKeyUnknown => "signed with a key we do not have",
+            Self::SignatureWrong => "wrong signature",
+            Self::SignatureStale => "signed outside of the time window: are the clocks set?",
+            Self::SignatureReplayed => "not signed after the last advert of its sender",
             Self::Destination => "multicast where unicast is expected, or the reverse",
             Self::UnknownPeer => "not from a configured peer",
             Self::OwnerIgnores => "the owner of the addresses ignores adverts",

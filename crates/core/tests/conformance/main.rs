@@ -6,7 +6,6 @@
 //!
 //! | case | why it is not here |
 //! |---|---|
-//! | C15, "unless HMAC extension negotiated" | the extension comes with a later issue |
 //! | C17, IP header with options | a router is told the payload; the `system` crate finds where it begins |
 //! | C25, `compat 2.2.7` -> drop | not offered: two masters are no compatibility |
 //!

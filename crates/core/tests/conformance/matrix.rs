@@ -92,11 +92,12 @@ enum Fact {
     ReloadedUnchanged,
     ReloadedWithoutInstance,
     ShutdownRequested,
+    ClockRead,
 }
 
 use Fact::*;
 
-const FACTS: [Fact; 47] = [
+const FACTS: [Fact; 48] = [
     TickNothingDue,
     TickDue,
     AdvertHigher,
@@ -144,6 +145,7 @@ const FACTS: [Fact; 47] = [
     ReloadedUnchanged,
     ReloadedWithoutInstance,
     ShutdownRequested,
+    ClockRead,
 ];
 
 /// Tells the node this fact. (The match over [`Input`] in `every_input_is_a_row` keeps the list complete.)
@@ -236,6 +238,7 @@ fn tell(node: &mut Node, fact: Fact) {
             without.0.instances.clear();
             node.reload(without);
         }
+        ClockRead => node.step(Input::ClockRead { since_1970: s(1_800_000_000) }),
         ShutdownRequested => node.step(Input::ShutdownRequested),
     }
 }
@@ -259,6 +262,9 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
     let stays = |effects: &[&'static str]| (Some(state), effects.to_vec());
     let to = |state: State, effects: &[&'static str]| (Some(state), effects.to_vec());
     match (state, fact) {
+        // The time of day is for signatures; by itself it changes nothing.
+        (Init | Backup | Master | Fault, ClockRead) => stays(&[]),
+
         // ---- before the kernel was listed, facts are remembered at most ----
         (Init, KernelListedAsItIs) => to(Backup, &["notify VI_1 BACKUP", "run chk"]),
         (Init, KernelListedWithoutOurLink) => to(Fault, &["notify VI_1 FAULT", "run chk"]),
@@ -524,6 +530,7 @@ fn every_fact_in_every_state_does_what_the_table_says() {
 fn every_input_is_a_row() {
     let row = |input: Input<'_>| match input {
         Input::Tick => TickDue,
+        Input::ClockRead { .. } => Fact::ClockRead,
         Input::PacketReceived(Packet { .. }) => AdvertHigher,
         Input::HeartbeatReceived(_) => HeartbeatOfMaster,
         Input::HeartbeatRefused { .. } => Fact::HeartbeatRefused,

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroize as _;
 
 /// Longest frame in bytes: a plan of some hundred thousand addresses fits many times over.
 pub const MAX_FRAME: usize = 64 << 20;
@@ -80,6 +81,8 @@ impl FrameReader {
         }
         let Some(body) = rest.get(..length) else { return Ok(None) };
         let value = decode(body)?;
+        // A plan has passwords and keys.
+        self.buffer[self.start..self.start + HEADER + length].zeroize();
         self.start += HEADER + length;
         Ok(Some(value))
     }
@@ -153,7 +156,11 @@ impl FrameWriter {
         while !self.queue.is_empty() {
             match stream.write(self.queue.as_slices().0) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => drop(self.queue.drain(..written)),
+                Ok(written) => {
+                    // A plan has passwords and keys.
+                    self.queue.as_mut_slices().0[..written].zeroize();
+                    drop(self.queue.drain(..written));
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),

@@ -26,6 +26,7 @@ use super::outcome::{Outcome, Reporter, complaint};
 use super::pace::Pace;
 use super::sockets::Sockets;
 use super::tape::TapedRouter;
+use super::time_of_day::TimeOfDay;
 use super::{Start, Supervisor, gates, scheduling};
 use crate::frames::{FromRouter, Peer};
 
@@ -55,6 +56,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Everything the loop owns.
 pub struct EventLoop {
     pub(super) router: TapedRouter,
+    time_of_day: TimeOfDay,
     pub(super) actions: Actions,
     pub(super) poll: Poll,
     pub(super) timer: Timer,
@@ -130,6 +132,7 @@ impl EventLoop {
         let router = TapedRouter::new(head, process.record.as_deref());
         Ok(Self {
             router,
+            time_of_day: TimeOfDay::default(),
             actions: Vec::new(),
             poll,
             timer,
@@ -169,6 +172,7 @@ impl EventLoop {
     pub fn run(mut self) -> anyhow::Result<()> {
         let mut ready = Vec::new();
         // What the supervisor said in one breath with its first word was read with it: nothing would wake us for it.
+        self.read_clock();
         self.listen()?;
         self.perform()?;
         while !self.ended {
@@ -182,8 +186,16 @@ impl EventLoop {
         self.say_last_words(&mut ready)
     }
 
+    /// Before anything is read that has a stamp: it may have been long since we looked.
+    fn read_clock(&mut self) {
+        if let Some(since_1970) = self.time_of_day.news(clock::now(), clock::since_1970()) {
+            self.step(Input::ClockRead { since_1970 });
+        }
+    }
+
     fn turn(&mut self, ready: &mut Vec<Ready>) -> anyhow::Result<()> {
         let mut late = self.is_late(clock::now());
+        self.read_clock();
         for _ in 0..LOOKS {
             let looked = clock::now();
             self.read(ready, late)?;

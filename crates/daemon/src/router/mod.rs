@@ -27,6 +27,7 @@ mod scheduling;
 mod segment;
 mod sockets;
 mod tape;
+mod time_of_day;
 
 use std::process::ExitCode;
 

@@ -36,6 +36,8 @@ mod alarms;
 
 mod auth;
 
+mod signature;
+
 mod record;
 
 mod tutorials;

@@ -13,7 +13,8 @@ use mainstay_core::router::plan::{InstancePlan, MismatchPolicy, Version, WantedS
 use super::notify::Notify;
 use super::trackers::{self, Placed};
 use super::{
-    Lowering, announce, authentication, lease, only_name, strict, sync_group, unicast, virtual_addresses,
+    Lowering, announce, authentication, lease, only_name, signature, strict, sync_group, unicast,
+    virtual_addresses,
 };
 use crate::tree::{Span, Statement, Word};
 
@@ -56,6 +57,7 @@ pub(crate) struct Draft {
     track_source: Option<Span>,
     promote_secondaries: Option<Span>,
     authentication: authentication::Said,
+    signature: Option<signature::Said>,
     checksum_without_pseudo_header: Option<bool>,
     skip_address_check: Option<bool>,
     owner_ignores_adverts: Option<bool>,
@@ -103,6 +105,7 @@ impl Draft {
             track_source: None,
             promote_secondaries: None,
             authentication: authentication::Said::default(),
+            signature: None,
             checksum_without_pseudo_header: None,
             skip_address_check: None,
             owner_ignores_adverts: None,
@@ -183,8 +186,20 @@ fn finish(lowering: &mut Lowering<'_>, mut draft: Draft) -> Option<InstancePlan>
     let placed = choices::own_interface_left_out(lowering, std::mem::take(&mut draft.trackers), &draft);
     let mut trackers = trackers::settle(lowering, placed, owner, in_group);
     let addresses = virtual_addresses::settle(lowering, &mut draft, family, version, strict, &mut trackers)?;
+    if let (Some(signature), Some(span)) = (&draft.signature, draft.authentication.span()) {
+        lowering
+            .report
+            .complain(
+                "auth-twice",
+                span,
+                format!("`{name}` has auth_hmac and the authentication of version 2"),
+            )
+            .because(format!("only auth_hmac is used (line {})", signature.span.line));
+        draft.authentication = authentication::Said::default();
+    }
     let authentication =
         std::mem::take(&mut draft.authentication).finish(&mut lowering.report, (version, family), strict);
+    let signature = draft.signature.take().map(|said| said.finish(&mut lowering.report, interval, strict));
     let (source, destination) = std::mem::take(&mut draft.peers).finish(lowering, &name, family)?;
     let track_source = draft.track_source.is_some() && source.is_some();
     if let (Some(span), None) = (draft.track_source, source) {
@@ -225,6 +240,7 @@ fn finish(lowering: &mut Lowering<'_>, mut draft: Draft) -> Option<InstancePlan>
         rules: addresses.rules,
         promote_secondaries: draft.promote_secondaries.is_some(),
         authentication,
+        signature,
         checksum_without_pseudo_header: draft
             .checksum_without_pseudo_header
             .unwrap_or(defaults.checksum_without_pseudo_header),

@@ -7,7 +7,7 @@ use mainstay_core::router::plan::WantedState;
 
 use super::super::addresses::{self, Place};
 use super::super::values::{integer, link_name, number, required, seconds, switch};
-use super::super::{Lowering, authentication, global, heartbeats, routes, rules, trackers};
+use super::super::{Lowering, global, heartbeats, routes, rules, signature, trackers};
 use super::Draft;
 use crate::tree::{Statement, Word};
 
@@ -124,7 +124,7 @@ fn blocks(lowering: &mut Lowering<'_>, draft: &mut Draft, statement: &Statement)
             draft.rules.extend(lines.iter().filter_map(|line| rules::lower(lowering, line, false)));
         }
         "authentication" => draft.authentication.block(&mut lowering.report, statement),
-        "auth_hmac" => authentication::hmac(lowering, statement),
+        "auth_hmac" => draft.signature = signature::block(lowering, statement).or(draft.signature.take()),
         _ => return false,
     }
     true

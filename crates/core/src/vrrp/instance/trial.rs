@@ -54,7 +54,7 @@ impl Instance {
     /// The adverts of a trial, which begins now. Without an address there are none, and nothing to find out.
     pub fn begin_trial(&mut self, now: Instant) -> Vec<Advert> {
         self.write(self.priority());
-        let adverts: Vec<Advert> = self.written(None).collect();
+        let adverts: Vec<Advert> = self.written(now, None).collect();
         let until = now + LONGEST_WAIT.min(self.plan.advert_interval / PART_OF_INTERVAL);
         self.set_stage(Stage::Trial(Trial::Sent { left: adverts.len(), until }));
         adverts

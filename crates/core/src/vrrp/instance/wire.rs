@@ -13,12 +13,24 @@ use crate::secret::Password;
 use crate::time::Instant;
 use crate::vrrp::ah::{self, Envelope, Outside};
 use crate::vrrp::packet;
+use crate::vrrp::signature::{self, Signed, Stamp};
 
 /// Messages ready to be sent, one a destination; rebuilt when anything in them changes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wire {
     pub(super) priority: Option<u8>,
     pub(super) messages: Vec<(IpAddr, Arc<[u8]>)>,
+}
+
+/// What makes the adverts of one turn believable.
+#[derive(Debug, Clone, Copy)]
+enum Seal {
+    /// Nothing.
+    None,
+    /// An authentication header with this number.
+    Ah { sequence: u32 },
+    /// A signature.
+    Signature([u8; signature::LENGTH]),
 }
 
 impl Instance {
@@ -40,14 +52,14 @@ impl Instance {
             master.renewal.advertised(now, self.wire.messages.len(), length);
             self.muted = false;
         }
-        self.written(not_after)
+        self.written(now, not_after)
     }
 
     /// The adverts that say that we give up.
-    pub fn resignations(&mut self) -> impl Iterator<Item = Advert> + '_ {
+    pub fn resignations(&mut self, now: Instant) -> impl Iterator<Item = Advert> + '_ {
         self.write(0);
         self.counters.priority_zero_sent += u64::from(self.source.is_some());
-        self.written(None)
+        self.written(now, None)
     }
 
     /// Has the messages of this priority ready.
@@ -61,9 +73,13 @@ impl Instance {
         self.counters.adverts_sent += self.wire.messages.len() as u64;
     }
 
-    /// What was written, authenticated as of this moment: every turn is sealed anew, all its adverts with one number.
-    pub(super) fn written(&mut self, not_after: Option<Instant>) -> impl Iterator<Item = Advert> + '_ {
-        let sequence = if self.password().is_some() { self.sequence.advance() } else { 0 };
+    /// What was written, authenticated as of this moment: every turn is sealed anew, all its adverts alike.
+    pub(super) fn written(
+        &mut self,
+        now: Instant,
+        not_after: Option<Instant>,
+    ) -> impl Iterator<Item = Advert> + '_ {
+        let seal = self.next_seal(now);
         let this = &*self;
         let ttl = match &self.plan.destination {
             Destination::Multicast(_) => Some(255),
@@ -71,7 +87,7 @@ impl Instance {
         };
         this.source.into_iter().flat_map(move |source| {
             this.wire.messages.iter().map(move |(destination, message)| {
-                let (envelope, payload) = this.sealed((source, *destination), ttl, sequence, message);
+                let (envelope, payload) = this.sealed((source, *destination), ttl, seal, message);
                 Advert {
                     instance: Arc::clone(&this.name),
                     link: this.link,
@@ -91,19 +107,45 @@ impl Instance {
         &self,
         (source, destination): (IpAddr, IpAddr),
         ttl: Option<u8>,
-        sequence: u32,
+        seal: Seal,
         message: &Arc<[u8]>,
     ) -> (Envelope, Arc<[u8]>) {
-        // Any number but zero, for which the kernel would put in one of its own.
-        let identification = (sequence as u16).max(1);
-        let ttl = ttl.unwrap_or(u8::MAX);
-        match (self.password(), Outside::of(source, destination, ttl, identification)) {
-            (Some(password), Some(outside)) => {
-                let packet = ah::seal(outside, password, sequence, message);
-                (Envelope::Ah { identification }, packet.into())
+        match seal {
+            Seal::None => (Envelope::Bare, Arc::clone(message)),
+            Seal::Signature(signature) => {
+                let signed = packet::append_signature(message, &signature, (source, destination));
+                (Envelope::Bare, signed.into())
             }
-            (None, _) | (_, None) => (Envelope::Bare, Arc::clone(message)),
+            Seal::Ah { sequence } => {
+                // Any number but zero, for which the kernel would put in one of its own.
+                let identification = (sequence as u16).max(1);
+                let outside = Outside::of(source, destination, ttl.unwrap_or(u8::MAX), identification);
+                match (self.password(), outside) {
+                    (Some(password), Some(outside)) => {
+                        let packet = ah::seal(outside, password, sequence, message);
+                        (Envelope::Ah { identification }, packet.into())
+                    }
+                    (None, _) | (_, None) => (Envelope::Bare, Arc::clone(message)),
+                }
+            }
         }
+    }
+
+    /// What makes the adverts of one turn believable.
+    fn next_seal(&mut self, now: Instant) -> Seal {
+        if self.password().is_some() {
+            return Seal::Ah { sequence: self.sequence.advance() };
+        }
+        let plan = self.plan.signature.as_deref().filter(|plan| plan.signs());
+        let (Some(plan), Some(source), Some((_, message))) = (plan, self.source, self.wire.messages.first())
+        else {
+            return Seal::None;
+        };
+        // Messages to different destinations differ in their checksum only, which the signature leaves out.
+        let (version, vrid) = (self.plan.version, self.plan.vrid.get());
+        let signed = Signed { version, vrid, source, message };
+        let stamp = self.marks.advance(plan, Stamp::of(self.wall_clock.at(now)));
+        Seal::Signature(plan.sign(signed, stamp))
     }
 
     fn destinations(&self) -> impl Iterator<Item = IpAddr> + '_ {

@@ -50,6 +50,7 @@ fn v4(version: Version) -> ParseContext {
         destination: ip("224.0.0.18"),
         verify: true,
         strict: true,
+        may_be_signed: false,
     }
 }
 
@@ -62,6 +63,7 @@ fn v6(version: Version) -> ParseContext {
         destination: ip("ff02::12"),
         verify: true,
         strict: true,
+        may_be_signed: false,
     }
 }
 
@@ -451,8 +453,9 @@ fn any_message() -> impl Strategy<Value = (OwnedEmit, ParseContext)> {
         (any::<(u8, u8)>(), units, addresses, authentication, ends).prop_map(
             move |((vrid, priority), interval, addresses, authentication, ends)| {
                 let (source, destination, without_pseudo_header) = ends;
+                let (verify, strict, may_be_signed) = (true, false, true);
                 let context =
-                    ParseContext { version, family, source, destination, verify: true, strict: false };
+                    ParseContext { version, family, source, destination, verify, strict, may_be_signed };
                 let emit =
                     OwnedEmit { vrid, priority, interval, addresses, authentication, without_pseudo_header };
                 (emit, context)

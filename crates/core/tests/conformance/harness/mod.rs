@@ -20,13 +20,14 @@ pub use mainstay_core::router::State::{Backup, Fault, Init, Master};
 pub use mainstay_core::router::plan::{Authentication, MismatchPolicy, Preempt, Version, WantedState};
 pub use mainstay_core::router::{Action, Alarm, Input, Mac, NotifyState, ScriptOutcome, State};
 pub use mainstay_core::vrrp::ah::Envelope;
+pub use mainstay_core::vrrp::signature::{AntiReplay, Mode, NumberedKey, SignaturePlan, Stamp};
 
 pub use beat::{Beat, heartbeat};
 pub use lan::Lan;
 pub use node::Node;
 pub use plan::{
-    Instance, Plan, alone, file, group, instance, plan, process, route, rule, script, session, track_file,
-    track_interface, track_process, track_script, track_session, virtual_address,
+    Instance, Plan, alone, file, group, instance, plan, process, route, rule, script, session,
+    signature_plan, track_file, track_interface, track_process, track_script, track_session, virtual_address,
 };
 pub use wire::{Heard, advert};
 

@@ -529,6 +529,7 @@ impl Node {
             destination: advert.destination,
             verify: true,
             strict: false,
+            may_be_signed: true,
         };
         parse(message(advert), context).unwrap_or_else(|why| panic!("we sent what nobody accepts: {why}"));
     }

@@ -127,6 +127,7 @@ pub fn instance(name: &str) -> Instance {
         rules: vec![],
         promote_secondaries: false,
         authentication: Authentication::None,
+        signature: None,
         checksum_without_pseudo_header: false,
         skip_address_check: false,
         strict: false,
@@ -198,6 +199,18 @@ impl Instance {
     /// `auth_type AH`, which is version 2.
     pub fn ah(self, password: &[u8; 8]) -> Self {
         self.v2().but(|plan| plan.authentication = Authentication::Ah((*password).into()))
+    }
+
+    /// `auth_hmac` with the keys 1 and 2, of which this one signs.
+    pub fn signed(self, active: u8, mode: Mode) -> Self {
+        self.but(|plan| plan.signature = Some(Arc::new(signature_plan(active, mode))))
+    }
+
+    /// The same, whatever the time of day.
+    pub fn signed_without_clock(self, active: u8) -> Self {
+        let monotonic =
+            SignaturePlan { anti_replay: AntiReplay::Monotonic, ..signature_plan(active, Mode::Enforce) };
+        self.but(|plan| plan.signature = Some(Arc::new(monotonic)))
     }
 
     /// `interface`, also for the addresses.
@@ -443,4 +456,17 @@ pub fn track_session(name: &str, weight: i32) -> Tracker {
 
 pub fn track_interface(name: &str, weight: i32) -> Tracker {
     Tracker { target: TrackerTarget::Interface(name.into()), weight, reverse: false }
+}
+
+/// Keys 1 and 2, time mode with a window of 5 s.
+pub fn signature_plan(active: u8, mode: Mode) -> SignaturePlan {
+    let id = |id| NonZeroU8::new(id).expect("an id");
+    let key = |number: u8| NumberedKey { id: id(number), secret: vec![number; 32].into() };
+    SignaturePlan {
+        keys: vec![key(1), key(2)],
+        active: id(active),
+        window: s(5),
+        anti_replay: AntiReplay::Time,
+        mode,
+    }
 }

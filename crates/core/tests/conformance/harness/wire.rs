@@ -2,7 +2,8 @@
 
 use mainstay_core::secret::Password;
 use mainstay_core::vrrp::ah::{self, Outside};
-use mainstay_core::vrrp::packet::{Emit, emit};
+use mainstay_core::vrrp::packet::{Emit, append_signature, emit};
+use mainstay_core::vrrp::signature::Signed;
 
 use super::*;
 
@@ -106,6 +107,16 @@ impl Heard {
         let outside = outside.expect("IPv4, as there is no other");
         self.raw = Some(ah::seal(outside, &password, sequence, &self.payload()));
         self.envelope = Envelope::Ah { identification };
+        self
+    }
+
+    /// Signed at this moment with this key.
+    pub fn signed(mut self, key: u8, stamp: Stamp) -> Self {
+        let message = self.payload();
+        let signed =
+            Signed { version: self.version, vrid: self.vrid, source: self.source, message: &message };
+        let signature = signature_plan(key, Mode::Enforce).sign(signed, stamp);
+        self.raw = Some(append_signature(&message, &signature, (self.source, self.destination)));
         self
     }
 

@@ -125,8 +125,21 @@ struct Stats {
     invalid_authtype: u64,
     authtype_mismatch: u64,
     auth_failure: u64,
+    /// Since keepalived 2.4; here only for an instance that has `auth_hmac`.
+    #[serde(flatten)]
+    signatures: Option<Signatures>,
     pri_zero_rcvd: u64,
     pri_zero_sent: u64,
+}
+
+#[derive(Serialize)]
+struct Signatures {
+    auth_ext_missing: u64,
+    auth_ext_malformed: u64,
+    auth_ext_unknown_key: u64,
+    auth_ext_invalid_hmac: u64,
+    auth_ext_stale: u64,
+    auth_ext_replay: u64,
 }
 
 fn data(instance: &Instance<'_>) -> Data {
@@ -210,6 +223,14 @@ fn stats(instance: &Instance<'_>) -> Stats {
         invalid_authtype: counters.invalid_auth_type,
         authtype_mismatch: counters.auth_type_mismatch,
         auth_failure: counters.auth_failures,
+        signatures: instance.plan.signature.as_ref().map(|_| Signatures {
+            auth_ext_missing: counters.signatures_missing,
+            auth_ext_malformed: counters.signatures_malformed,
+            auth_ext_unknown_key: counters.signature_keys_unknown,
+            auth_ext_invalid_hmac: counters.signatures_wrong,
+            auth_ext_stale: counters.signatures_stale,
+            auth_ext_replay: counters.signatures_replayed,
+        }),
         pri_zero_rcvd: counters.priority_zero_received,
         pri_zero_sent: counters.priority_zero_sent,
     }

@@ -10,6 +10,9 @@ use mainstay_config::model::ScriptProbe;
 use mainstay_core::address::Family;
 use mainstay_core::director;
 use mainstay_core::router::plan::{Authentication, Destination, Tracker, TrackerTarget};
+use mainstay_core::router::report::Counters;
+
+use mainstay_core::vrrp::signature::Mode;
 
 use super::view::{self, Instance, View};
 
@@ -111,6 +114,12 @@ fn instance(lines: &mut Lines, view: &View<'_>, instance: &Instance<'_>) {
         Authentication::None => {}
         Authentication::Pass(_) => line(format_args!("   Authentication type = SIMPLE_PASSWORD")),
         Authentication::Ah(_) => line(format_args!("   Authentication type = IPSEC_AH")),
+    }
+    if let Some(signature) = &plan.signature {
+        let keys = signature.keys.iter().map(|key| key.id.to_string()).collect::<Vec<_>>().join(" ");
+        line(format_args!("   Authentication extension = HMAC-SHA256, mode {}", mode(signature.mode)));
+        line(format_args!("     Keys = {keys} (secrets are not shown), active key = {}", signature.active));
+        line(format_args!("     Time window = {} secs", signature.window.as_secs_f64()));
     }
     let expired = report.counters.leases_expired;
     line(format_args!("   VIP lease = {} (expired {expired} times)", report.lease));
@@ -227,6 +236,14 @@ fn interval(interval: Duration) -> String {
     }
 }
 
+const fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Enforce => "enforce",
+        Mode::Permissive => "permissive",
+        Mode::ReceiveOnly => "receive-only",
+    }
+}
+
 const fn enabled(yes: bool) -> &'static str {
     if yes { "enabled" } else { "disabled" }
 }
@@ -255,7 +272,7 @@ fn instance_statistics(instance: &Instance<'_>) -> String {
     Invalid Type: {auth_type}
     Type Mismatch: {auth_mismatch}
     Failure: {auth_failure}
-  Priority Zero:
+{signatures}  Priority Zero:
     Received: {zero_received}
     Sent: {zero_sent}
 ",
@@ -272,8 +289,29 @@ fn instance_statistics(instance: &Instance<'_>) -> String {
         auth_type = counters.invalid_auth_type,
         auth_mismatch = counters.auth_type_mismatch,
         auth_failure = counters.auth_failures,
+        signatures = instance.plan.signature.as_ref().map(|_| signatures(counters)).unwrap_or_default(),
         zero_received = counters.priority_zero_received,
         zero_sent = counters.priority_zero_sent,
+    )
+}
+
+/// A heading of keepalived 2.4, for an instance that has `auth_hmac`.
+fn signatures(counters: &Counters) -> String {
+    format!(
+        "  Authentication Extension Errors:
+    Missing: {}
+    Malformed: {}
+    Unknown Key: {}
+    Invalid HMAC: {}
+    Stale: {}
+    Replay: {}
+",
+        counters.signatures_missing,
+        counters.signatures_malformed,
+        counters.signature_keys_unknown,
+        counters.signatures_wrong,
+        counters.signatures_stale,
+        counters.signatures_replayed,
     )
 }
 
