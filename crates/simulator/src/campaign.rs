@@ -22,8 +22,9 @@ use crate::world::World;
 /// 2026 showed: a word that is not believed on the second link and comes again, delayed, on the first (37426, 95460), a clock
 /// that leaps (49957), and a gate that stands by its old lease while the kernel is slow (20236).
 /// Fresh seeds after it: a machine that reboots remembers nothing (9100025440), gates that were refused for a while
-/// (9100079579), words to a router without an address (9100098186).
-pub const REGRESSIONS: [u64; 27] = [
+/// (9100079579), words to a router without an address (9100098186). And one in which refused adverts are tried again so often
+/// that a rule against floods took the answers between them for one (4517).
+pub const REGRESSIONS: [u64; 28] = [
     33,
     149,
     603,
@@ -51,6 +52,7 @@ pub const REGRESSIONS: [u64; 27] = [
     9_100_098_186,
     40_014_138,
     9_100_047_319,
+    4517,
 ];
 
 /// What to run.

@@ -175,7 +175,9 @@ impl World {
         if let Some(brain) = &mut node.brain {
             brain.step(local, input, &mut actions);
             if let Some(hearing) = hearing {
-                self.judge.heard(self.now, id, &hearing, brain.state(hearing.router));
+                let state = brain.state(hearing.router);
+                self.judge.heard(self.now, id, &hearing, state);
+                self.check_answer(id, local, &hearing, state, &actions);
                 if hearing.acceptable && matches!(hearing.before.0, State::Backup | State::Master) {
                     self.hearsay.note_master(id, hearing.router, hearing.source, hearing.priority);
                 }
@@ -198,6 +200,36 @@ impl World {
             }
         } else {
             self.note_pace(id, local, &before, hearing.as_slice(), false);
+        }
+    }
+
+    /// A master that hears another one and stays answers it, unless it has answered many in this interval; and no more then.
+    fn check_answer(
+        &mut self,
+        id: NodeId,
+        local: Instant,
+        hearing: &Hearing,
+        state: Option<(State, u8)>,
+        actions: &[Action],
+    ) {
+        let is_master = |state: Option<(State, u8)>| state.is_some_and(|(state, _)| state == State::Master);
+        if !(is_master(Some(hearing.before)) && is_master(state)) {
+            return;
+        }
+        let (node, router) = (&self.nodes[id], hearing.router);
+        let plan = &node.plan.instances[router];
+        let answers = |action: &Action| matches!(action, Action::SendAdvert(advert) if node.router_of(advert) == Some(router));
+        let is_heard = hearing.acceptable && hearing.source != hearing.own && !hearing.standing.unsure;
+        let wrong = if actions.iter().any(answers) {
+            let too_many = self.judge.pace.answers_too_many(id, router, local, plan.advert_interval);
+            too_many.then_some("answers a flood without end")
+        } else {
+            let owes = is_heard && self.judge.pace.owes_an_answer(id, router, local, plan);
+            owes.then_some("does not answer one of lower standing")
+        };
+        if let Some(what) = wrong {
+            let what = format!("{} {what}: {}", name(id), hearing.source);
+            self.judge.violate(self.now, "pace", what);
         }
     }
 

@@ -45,6 +45,8 @@ impl World {
                     if let Some(router) = self.nodes[id].router_of(&advert) {
                         let local = self.nodes[id].clock.read(self.now);
                         self.judge.pace.advertised(id, router, local);
+                        let interval = self.nodes[id].plan.instances[router].advert_interval;
+                        self.judge.pace.take_turn(id, router, local, interval, advert.destination);
                         self.note_trial(id, router, local, &advert);
                     }
                     self.send_after(id, late, Outgoing::Advert(advert));

@@ -25,7 +25,8 @@
 //! - **L4** Six seconds after an undisturbed take-over every host's traffic reaches the holder.
 //! - **order** Advert, addresses, announcement, notification; no notification twice in a row.
 //! - **pace** A master advertises within its interval, a backup takes over when the master-down interval is over, and
-//!   not before, a successor hurries only if it knows of no third; no step sends one advert three times ([`crate::pace`]).
+//!   not before, a successor hurries only if it knows of no third; no step sends one advert three times; a master answers
+//!   one of lower standing, and a flood of them eight times an interval ([`crate::pace`]).
 //! - **storm** A node gives a bounded number of orders in a second.
 
 use std::collections::BTreeMap;

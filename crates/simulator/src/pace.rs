@@ -11,6 +11,9 @@ use mainstay_core::time::Instant;
 use crate::fault::NodeId;
 use crate::judge::Hearing;
 
+/// So many adverts of lower standing a master answers for every advert of its own accord, and for every interval; no more.
+const ANSWERS: u32 = 8;
+
 /// Rounding of timers: v3 counts in centiseconds, the skew in microseconds.
 const ROUNDING: Duration = Duration::from_millis(1);
 
@@ -38,6 +41,29 @@ struct Known {
     refused: bool,
     /// When it last tried whether an advert leaves.
     tried: Option<Instant>,
+    turns: Turns,
+}
+
+/// How often a router advertised: in this interval and in the one before. With several peers, those to one of them.
+/// These intervals are not those it counts by itself: one of the latter may begin in one of these.
+#[derive(Debug, Clone, Copy, Default)]
+struct Turns {
+    since: Instant,
+    to: Option<IpAddr>,
+    count: u32,
+    /// How many of them were answers to adverts.
+    answers: u32,
+    before: u32,
+}
+
+impl Turns {
+    fn move_on(&mut self, now: Instant, interval: Duration) {
+        let passed = now.saturating_since(self.since);
+        if passed >= interval {
+            self.before = if passed < interval * 2 { self.count } else { 0 };
+            (self.since, self.count, self.answers) = (now, 0, 0);
+        }
+    }
 }
 
 /// What a backup waits for.
@@ -63,6 +89,39 @@ impl Pace {
     /// A router sent an advert, or its interval changed.
     pub fn advertised(&mut self, node: NodeId, router: usize, now: Instant) {
         self.known(node, router).advertised = Some(now);
+    }
+
+    /// A router sends an advert, for whatever reason.
+    pub fn take_turn(&mut self, node: NodeId, router: usize, now: Instant, interval: Duration, to: IpAddr) {
+        let turns = &mut self.known(node, router).turns;
+        turns.move_on(now, interval);
+        turns.count += u32::from(*turns.to.get_or_insert(to) == to);
+    }
+
+    /// A master is about to answer an advert. Whether it has answered too many: more than what was left to it when this
+    /// interval began, and what came with one of its own and with each advert of its own accord. (One that the kernel refuses
+    /// is tried again soon, so that there may be several of these.)
+    #[must_use]
+    pub fn answers_too_many(
+        &mut self,
+        node: NodeId,
+        router: usize,
+        now: Instant,
+        interval: Duration,
+    ) -> bool {
+        let turns = &mut self.known(node, router).turns;
+        turns.move_on(now, interval);
+        let of_its_own_accord = turns.count.saturating_sub(turns.answers);
+        turns.answers += 1;
+        turns.answers > ANSWERS * (2 + of_its_own_accord)
+    }
+
+    /// A master heard an advert of lower standing, or of one that resigns, and did not answer: whether it should have.
+    #[must_use]
+    pub fn owes_an_answer(&mut self, node: NodeId, router: usize, now: Instant, plan: &InstancePlan) -> bool {
+        let turns = &mut self.known(node, router).turns;
+        turns.move_on(now, plan.advert_interval);
+        !plan.lower_priority_no_advert && turns.count + turns.before < ANSWERS
     }
 
     /// A process started or took up another configuration: nothing is known of its timers.

@@ -88,15 +88,14 @@ impl Story {
         for expectation in moments {
             if let Expectation::State(at, node, expected) = expectation {
                 world.run_until(Moment(0) + at);
+                ensure_lawful(&world.outcome())?;
                 let state = world.nodes[node].brain.as_ref().and_then(|brain| brain.state(0));
                 let state = state.map(|(state, _)| state);
                 ensure!(state == Some(expected), "at {at:?} {} is {state:?}, not {expected}", name(node));
             }
         }
         let outcome = world.run();
-        if let Some(violation) = outcome.violations.first() {
-            bail!("{} {}: {}", violation.at, violation.rule, violation.what);
-        }
+        ensure_lawful(&outcome)?;
         let dual: Duration = outcome.dual.values().sum();
         for expectation in &self.expectations {
             match expectation {
@@ -147,6 +146,14 @@ impl Story {
             _ => bail!("no sentence begins like this"),
         }
         Ok(())
+    }
+}
+
+/// A broken rule ends the world, so what is expected later says nothing.
+fn ensure_lawful(outcome: &Outcome) -> Result<()> {
+    match outcome.violations.first() {
+        Some(violation) => bail!("{} {}: {}", violation.at, violation.rule, violation.what),
+        None => Ok(()),
     }
 }
 
