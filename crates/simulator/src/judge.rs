@@ -494,7 +494,7 @@ impl Judge {
         (listener * self.leases.len() + sender) * self.routers + router
     }
 
-    /// Time has passed.
+    /// Time has passed since something last happened, and everything has been as it is: what happens now comes after this look.
     #[inline]
     pub fn look(&mut self, now: Moment) {
         let last_look = std::mem::replace(&mut self.last_look, now);
@@ -505,19 +505,22 @@ impl Judge {
 
     fn look_at_contested(&mut self, now: Moment, passed: Duration) {
         for at in 0..self.addresses.len() {
-            if self.addresses[at].holders.count_ones() < 2 {
+            let watched = &self.addresses[at];
+            if watched.holders.count_ones() < 2 {
                 continue;
             }
-            let cause = self.excuse_for(now, &self.addresses[at]);
-            let watched = &mut self.addresses[at];
+            let cause = self.excuse_for(now, watched);
             *self.dual.entry(cause.unwrap_or(Cause::HandOver)).or_default() += passed;
             if cause.is_some() {
-                watched.excused_at = now;
+                self.addresses[at].excused_at = now;
                 continue;
             }
-            let unexcused = now.since(watched.since.max(watched.excused_at));
             let leased = watched.holders & !watched.leased == 0;
-            if unexcused > (if leased { self.leased_hand_over } else { self.hand_over }) {
+            let tolerated = if leased { self.leased_hand_over } else { self.hand_over };
+            let unexcused = now.since(watched.since.max(watched.excused_at));
+            // An excuse may have ended since the last look.
+            let ended = Moment(now.0.saturating_sub(tolerated.as_nanos() as u64));
+            if unexcused > tolerated && self.excuse_for(ended, watched).is_none() {
                 let who: Vec<char> =
                     (0..32).filter(|bit| watched.holders & 1 << bit != 0).map(name).collect();
                 let what = format!("{who:?} hold {} for {unexcused:?} without excuse", watched.address);

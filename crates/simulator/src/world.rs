@@ -198,14 +198,15 @@ impl World {
             let Some((at, event)) = self.next_until(end) else { break };
             self.now = at;
             self.events += 1;
-            self.handle(event);
             self.judge.look(self.now);
+            self.handle(event);
             if self.judge.has_vacancy() {
                 self.check_vacancies();
             }
         }
         if self.judge.violations.is_empty() {
             self.now = self.now.max(end);
+            self.judge.look(self.now);
         }
     }
 
