@@ -271,6 +271,9 @@ fn a_script_has_a_user_a_timeout_and_perhaps_a_weight() {
 fn a_script_that_cannot_run_is_left_out() {
     let lowered = scripted("MISC_CHECK {\nmisc_path /nowhere\n}");
     assert!(checkers(&lowered, ["check-script-missing"]).is_empty());
+    let lowered = scripted("MISC_CHECK {\nmisc_path /nowhere\nalpha\n}");
+    let real = &lowered.model.director.virtual_servers[0].real_servers[0];
+    assert!(real.unprovable, "with alpha nothing serves that was not seen up");
     let lowered = scripted("MISC_CHECK {\nmisc_timeout 3\n}");
     assert!(checkers(&lowered, ["incomplete-check"]).is_empty());
 }

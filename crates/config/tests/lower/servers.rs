@@ -289,6 +289,31 @@ fn a_service_has_one_virtual_server() {
 }
 
 #[test]
+fn virtual_servers_of_one_group_share_its_services() {
+    let of = |real: &str| format!("virtual_server group web {{\n{PLAIN}real_server {real} 80 {{\n}}\n}}\n");
+    let group = "virtual_server_group web {\n10.0.0.1 80\nfwmark 3\n}\n";
+    let lowered = lower(&format!("{group}{}{}", of("10.1.0.1"), of("10.1.0.2"))).clean();
+    let [first, second] = &lowered.model.director.virtual_servers[..] else { panic!("two virtual servers") };
+    assert_eq!(first.services, second.services);
+    assert_ne!(first.key, second.key);
+    let other = "virtual_server_group other {\n10.0.0.1 80\n}\nvirtual_server group other {\n";
+    let other = format!("{other}{PLAIN}real_server 10.1.0.3 80 {{\n}}\n}}\n");
+    let lowered = lower(&format!("{group}{}{other}", of("10.1.0.1")));
+    assert_eq!(lowered.codes(), ["duplicate-service"], "another group is another owner");
+}
+
+#[test]
+fn a_virtual_server_whose_real_servers_cannot_be_is_left_out() {
+    let foreign = format!("virtual_server 2001:db8::1 80 {{\n{PLAIN}real_server 10.1.0.1 80 {{\n}}\n}}\n");
+    let lowered = lower(&foreign);
+    assert_eq!(lowered.codes(), ["no-real-servers", "mixed-families"]);
+    assert!(lowered.model.director.virtual_servers.is_empty());
+    let fitting = foreign.replace("10.1.0.1", "2001:db8::2");
+    let servers = lower(&(foreign + &fitting)).model.director.virtual_servers;
+    assert_eq!(servers.len(), 1, "the next one that has its services may have them");
+}
+
+#[test]
 fn words_of_our_own() {
     let server = plan(&server("@mainstay panic_threshold 40\n@mainstay drain 30"), []);
     assert_eq!((server.panic_threshold, server.drain), (40, Duration::from_secs(30)));

@@ -1,7 +1,7 @@
 //! The kernel's table: what it should be, what we believe it is, and the changes between the two.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::Director;
@@ -103,10 +103,13 @@ impl Director {
         let Some(real) = server.reals.get(place.1 as usize) else { return };
         for service in &server.plan.services {
             let key = DestinationKey { address: real.plan.key.address, port: real.plan.port_behind(service) };
-            // The sorry server may be one of the real servers.
-            let wanted = server
-                .destination(real, service)
-                .or_else(|| server.sorry_destination(service).filter(|sorry| sorry.key == key));
+            let wanted = if self.sharers.contains_key(service) {
+                self.wanted_entry(server, *service).destinations.remove(&key)
+            } else {
+                // The sorry server may be one of the real servers.
+                let sorry = || server.sorry_destination(service).filter(|sorry| sorry.key == key);
+                server.destination(real, service).or_else(sorry)
+            };
             self.kernel.set(service, &key, wanted, actions);
         }
     }
@@ -124,13 +127,25 @@ impl Director {
         self.kernel.order_all(changes, actions);
     }
 
+    /// How a service should be: as the first of the virtual servers that have it says, with what serves for all of
+    /// them.
     fn wanted_entry(&self, server: &VirtualServer, service: ServiceKey) -> TableEntry {
-        let drains = self.kernel.drains.destinations_of(service);
-        // Later ones win: a real server over the sorry server of the same address, both over what it was.
-        let sorry = server.sorry_destination(&service);
-        let reals = server.reals.iter().filter_map(|real| server.destination(real, &service));
-        let destinations = drains.chain(sorry).chain(reals).map(|destination| (destination.key, destination));
-        TableEntry { service: server.service(service), destinations: destinations.collect() }
+        let mut destinations: BTreeMap<DestinationKey, Destination> =
+            self.kernel.drains.destinations_of(service).map(|resting| (resting.key, resting)).collect();
+        let Some(sharers) = self.sharers.get(&service) else {
+            destinations.extend(server.destinations(&service));
+            return TableEntry { service: server.service(service), destinations };
+        };
+        let sharers = || sharers.iter().filter_map(|place| self.servers.get(*place as usize));
+        for (key, destination) in sharers().rev().flat_map(|sharer| sharer.destinations(&service)) {
+            let before = destinations.get(&key);
+            // Out of service for one is not out of service for all.
+            if destination.weight > 0 || before.is_none_or(|before| before.weight == 0) {
+                destinations.insert(key, destination);
+            }
+        }
+        let first = sharers().next().unwrap_or(server);
+        TableEntry { service: first.service(service), destinations }
     }
 
     /// The table as it should be.

@@ -52,6 +52,7 @@ use self::kernel::Kernel;
 use self::plan::{DirectorSettings, ScriptCheck};
 use self::server::VirtualServer;
 use self::tally::Tally;
+use crate::ipvs::ServiceKey;
 use crate::router::ScriptOutcome;
 use crate::time::Instant;
 
@@ -60,6 +61,8 @@ use crate::time::Instant;
 pub struct Director {
     settings: DirectorSettings,
     servers: Vec<VirtualServer>,
+    /// Services that several virtual servers have, with the places of these in plan order.
+    sharers: BTreeMap<ServiceKey, Vec<u32>>,
     checkers: Checkers,
     kernel: Kernel,
     /// Tracked files with the checkers that follow them.
@@ -99,6 +102,7 @@ impl Director {
         let mut director = Self {
             settings: DirectorSettings::default(),
             servers: Vec::new(),
+            sharers: BTreeMap::new(),
             checkers: Checkers::default(),
             kernel: Kernel::default(),
             files: BTreeMap::new(),

@@ -26,7 +26,7 @@ pub struct DirectorPlan {
     pub settings: DirectorSettings,
     /// `SSL`: what our side of a TLS connection has to show.
     pub tls: TlsMaterial,
-    /// Virtual servers in the order of the file; names and services are unique.
+    /// Virtual servers in the order of the file; names are unique.
     pub virtual_servers: Vec<VirtualServerPlan>,
     /// Tracked files that `FILE_CHECK`s follow, by name; each once.
     pub files: Vec<Arc<str>>,
@@ -127,7 +127,9 @@ impl fmt::Display for VirtualServerKey {
 pub struct VirtualServerPlan {
     /// What it is known by; unique in a plan.
     pub key: VirtualServerKey,
-    /// Its services: one, or every address and mark of its group, ranges expanded. Each is in one virtual server only.
+    /// Its services: one, or every address and mark of its group, ranges expanded. Several
+    /// virtual servers may have the same ones, if they are of one group: the first says how the services are, and all
+    /// of them what serves there.
     pub services: Vec<ServiceKey>,
     /// `protocol`; of a mark's virtual server it is what FIFO lines and checks say.
     pub protocol: Protocol,
@@ -193,6 +195,8 @@ pub struct RealServerPlan {
     pub inhibit_on_failure: bool,
     /// `snmp_name`: what people call it, in reports.
     pub label: Option<String>,
+    /// One of its checks has `alpha` and cannot be made: it is never seen up.
+    pub unprovable: bool,
     /// Its checkers; it is up while all of them are.
     pub checkers: Vec<CheckerPlan>,
 }

@@ -92,6 +92,7 @@ impl Director {
                 plan,
             });
         }
+        self.index_sharers();
         for digest in self.checkers.drop_unheard() {
             actions.push(Action::Remember(Memory::Forget(digest)));
         }
@@ -147,6 +148,19 @@ impl Director {
             checker.listeners.push(place);
         }
         index
+    }
+
+    /// Finds the services that several virtual servers have.
+    fn index_sharers(&mut self) {
+        let mut owners: BTreeMap<ServiceKey, Vec<u32>> = BTreeMap::new();
+        for (place, server) in (0_u32..).zip(&self.servers) {
+            let VirtualServerKey::Group { .. } = server.plan.key else { continue };
+            for service in &server.plan.services {
+                owners.entry(*service).or_default().push(place);
+            }
+        }
+        owners.retain(|_, places| places.len() > 1);
+        self.sharers = owners;
     }
 
     /// Finds the checkers that follow files and sessions.

@@ -1,5 +1,6 @@
 //! Virtual and real servers as they are now.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::checker::{Checkers, Influence};
@@ -46,7 +47,7 @@ impl RealServer {
     pub(super) fn judged(&self, checkers: &Checkers) -> (bool, u32) {
         let configured = i64::from(self.plan.weight);
         let mut weight = configured;
-        let mut good = true;
+        let mut good = !self.plan.unprovable;
         for checker in self.checkers.iter().filter_map(|index| checkers.get(*index)) {
             good &= !checker.is_against();
             weight = weight.saturating_add(match checker.influence {
@@ -105,6 +106,13 @@ impl VirtualServer {
             upper_threshold: 0,
             lower_threshold: 0,
         })
+    }
+
+    /// Everything it has in a service of it. A real server counts over a sorry server of the same address.
+    pub(super) fn destinations(&self, service: &ServiceKey) -> BTreeMap<DestinationKey, Destination> {
+        let reals = self.reals.iter().filter_map(|real| self.destination(real, service));
+        let all = self.sorry_destination(service).into_iter().chain(reals);
+        all.map(|destination| (destination.key, destination)).collect()
     }
 
     /// Whether so few live that those that serve go on.

@@ -1,8 +1,9 @@
 //! Real servers in and out of service, quorum, sorry server, panic.
 
-use mainstay_core::director::Input;
+use mainstay_core::director::{Input, VirtualServerKey, VirtualServerPlan};
+use mainstay_core::ipvs::{Protocol, Scheduler};
 
-use crate::world::{Answer, SECOND, World, judged, one, real, sorry};
+use crate::world::{Answer, SECOND, World, judged, one, plan, real, service, sorry, virtual_server};
 
 const DOWN: Answer = Answer::Bad;
 const UP: Answer = Answer::Good;
@@ -213,4 +214,58 @@ fn a_question_that_says_nothing_costs_no_server_its_place() {
     assert_eq!(world.listed(), ["10.0.0.1:80 1"]);
     let told = world.log.iter().filter(|line| line.contains("says nothing")).count();
     assert_eq!(told, 1, "told once, not with every question");
+}
+
+#[test]
+fn a_real_server_with_alpha_and_a_check_that_cannot_be_made_never_serves() {
+    let mut world = World::new(one(2, |server| server.real_servers[0].unprovable = true));
+    world.pass(LONG);
+    assert_eq!(world.listed(), ["10.0.0.2:80 1"]);
+}
+
+/// One of several virtual servers of a group, with these real servers.
+fn of_a_group(ordinal: u32, reals: &[&str]) -> VirtualServerPlan {
+    VirtualServerPlan {
+        key: VirtualServerKey::Group { name: "web".into(), protocol: Protocol::Tcp, ordinal },
+        real_servers: reals.iter().map(|target| real(target)).collect(),
+        ..virtual_server("192.0.2.1:80", 0)
+    }
+}
+
+#[test]
+fn virtual_servers_of_one_group_serve_together() {
+    let first = of_a_group(0, &["10.0.0.1:80", "10.0.0.2:80"]);
+    let second = VirtualServerPlan {
+        scheduler: Scheduler::SourceHash,
+        sorry_server: Some(sorry("10.0.0.9:80")),
+        ..of_a_group(1, &["10.0.0.2:80", "10.0.0.3:80"])
+    };
+    let mut world = World::new(plan(vec![first.clone(), second.clone()]));
+    assert_eq!(world.listed(), ["10.0.0.1:80 1", "10.0.0.2:80 1", "10.0.0.3:80 1"]);
+    let table = world.kernel.as_ref().expect("a table");
+    let scheduler = &table.services[&service("192.0.2.1:80")].service.scheduler;
+    assert_eq!(scheduler, &Scheduler::WeightedLeastConnection, "the first says how the service is");
+    for address in ["10.0.0.2", "10.0.0.3"] {
+        world.server(address, DOWN);
+    }
+    world.pass(LONG);
+    assert_eq!(world.listed(), ["10.0.0.1:80 1", "10.0.0.9:80 1"], "the second has no quorum, the first has");
+    world.reload(plan(vec![first]));
+    assert_eq!(world.listed(), ["10.0.0.1:80 1"]);
+    world.reload(plan(vec![of_a_group(0, &["10.0.0.1:80"]), second]));
+    assert_eq!(world.listed(), ["10.0.0.1:80 1", "10.0.0.3:80 1"], "what is asked anew is believed well");
+}
+
+#[test]
+fn out_of_service_for_one_virtual_server_of_a_group_is_not_out_of_service_for_all() {
+    let mut first = of_a_group(0, &["10.0.0.1:80"]);
+    first.real_servers[0].inhibit_on_failure = true;
+    first.real_servers[0].checkers = real("10.0.0.7:80").checkers;
+    let mut world = World::new(plan(vec![first, of_a_group(1, &["10.0.0.1:80"])]));
+    world.server("10.0.0.7", DOWN);
+    world.pass(LONG);
+    assert_eq!(world.listed(), ["10.0.0.1:80 1"], "it serves the second");
+    world.server("10.0.0.1", DOWN);
+    world.pass(LONG);
+    assert_eq!(world.listed(), ["10.0.0.1:80 0"], "it rests for the first");
 }

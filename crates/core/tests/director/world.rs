@@ -264,6 +264,7 @@ pub fn real(target: &str) -> RealServerPlan {
         lower_threshold: 0,
         inhibit_on_failure: false,
         label: None,
+        unprovable: false,
         checkers: vec![tcp(target, &judgement())],
     }
 }

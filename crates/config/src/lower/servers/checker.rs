@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mainstay_core::address::Family;
 use mainstay_core::director::probe::Source;
-use mainstay_core::director::{CheckerKind, CheckerPlan, Probe, ProbeKind};
+use mainstay_core::director::{CheckerKind, CheckerPlan, Probe, ProbeKind, RealServerPlan};
 
 use super::super::Lowering;
 use super::super::definitions::Kind;
@@ -32,19 +32,34 @@ pub(super) struct Around<'s> {
 pub(super) const CONNECTING: Customs =
     Customs { retry: 1, delay_before_retry: Some(std::time::Duration::from_secs(1)) };
 
+/// What came of the words of a check that may be impossible.
+pub(super) enum Checked {
+    /// This is asked.
+    With(CheckerPlan),
+    /// Nothing is asked: the check is left out.
+    Without,
+    /// Nothing can be asked, and with `alpha` nothing is believed without asking.
+    Never,
+}
+
 /// Lowers one checker; an old `SMTP_CHECK` with several hosts is several.
 pub(super) fn lower(
     lowering: &mut Lowering<'_>,
     block: &Statement,
     around: Around<'_>,
-    checkers: &mut Vec<CheckerPlan>,
+    plan: &mut RealServerPlan,
 ) {
+    let checkers = &mut plan.checkers;
     match block.keyword() {
         "TCP_CHECK" | "PING_CHECK" | "UDP_CHECK" | "SMTP_CHECK" | "DNS_CHECK" | "GRPC_CHECK" => {
             exchanges::lower(lowering, block, around, checkers);
         }
         "HTTP_GET" | "SSL_GET" => checkers.extend(http::lower(lowering, block, around)),
-        "MISC_CHECK" => checkers.extend(scripts::check(lowering, block, around)),
+        "MISC_CHECK" => match scripts::check(lowering, block, around) {
+            Checked::With(checker) => checkers.push(checker),
+            Checked::Without => {}
+            Checked::Never => plan.unprovable = true,
+        },
         "FILE_CHECK" => checkers.extend(file(lowering, block, around)),
         "BFD_CHECK" => checkers.extend(bfd(lowering, block, around)),
         _ => {}

@@ -43,8 +43,8 @@ pub(crate) struct Servers {
     groups: BTreeMap<String, Vec<group::Member>>,
     /// How often a group was used with the same protocol.
     uses: BTreeMap<String, u32>,
-    /// Services that have their virtual server.
-    taken: BTreeSet<ServiceKey>,
+    /// Services with the virtual server that had them first.
+    taken: BTreeMap<ServiceKey, VirtualServerKey>,
     /// Equal judgements and names are stored once.
     judgements: HashMap<Judgement, Arc<Judgement>>,
     names: HashMap<String, Arc<str>>,

@@ -70,6 +70,7 @@ pub(super) fn lower<'s>(
         lower_threshold: 0,
         inhibit_on_failure: above.inhibit_on_failure,
         label: None,
+        unprovable: false,
         checkers: Vec::new(),
     };
     let mut timing = Timing::default();
@@ -125,7 +126,7 @@ pub(super) fn lower<'s>(
         order: above.order,
     };
     for statement in block.children() {
-        checker::lower(lowering, statement, around, &mut plan.checkers);
+        checker::lower(lowering, statement, around, &mut plan);
     }
     let address = block.arguments().first()?;
     Some(Lowered { plan, address, port: block.arguments().get(1), notify_up, notify_down, smtp_alert })

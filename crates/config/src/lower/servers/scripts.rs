@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_core::director::plan::ScriptCheck;
-use mainstay_core::director::{CheckerKind, CheckerPlan, ServerObject};
+use mainstay_core::director::{CheckerKind, ServerObject};
 
 use super::super::Lowering;
 use super::super::commands::{self, Purpose};
 use super::super::values::{LONGEST_TIMER, required, seconds};
-use super::checker::{Around, finish, left_out};
+use super::checker::{Around, Checked, finish, left_out};
 use super::timing::{Customs, Timing};
 use crate::model::{Command, ServerCommands};
 use crate::tree::Statement;
@@ -17,12 +17,8 @@ use crate::tree::Statement;
 /// Customs of `MISC_CHECK`.
 const CUSTOMS: Customs = Customs { retry: 0, delay_before_retry: Some(Duration::from_secs(1)) };
 
-/// Lowers one `MISC_CHECK`; `None` if its program cannot be run.
-pub(super) fn check(
-    lowering: &mut Lowering<'_>,
-    block: &Statement,
-    around: Around<'_>,
-) -> Option<CheckerPlan> {
+/// Lowers one `MISC_CHECK`.
+pub(super) fn check(lowering: &mut Lowering<'_>, block: &Statement, around: Around<'_>) -> Checked {
     let mut timing = Timing::default();
     let mut path = None;
     let mut user = None;
@@ -47,19 +43,31 @@ pub(super) fn check(
     let timing = timing.within(around.timing);
     let Some(path) = path else {
         left_out(lowering, block, "has no `misc_path`");
-        return None;
+        return Checked::Without;
     };
     let mut with_user = path.clone();
     if let Some(user) = user {
         with_user.words.truncate(2);
         with_user.words.extend(user.arguments().iter().cloned());
     }
-    let command = commands::command(lowering, &with_user, Purpose::Check)?;
+    let Some(wanted) = commands::wanted(lowering, &with_user, Purpose::Check) else {
+        return Checked::Without;
+    };
+    let Some(command) = commands::found(lowering, &wanted, path.keyword(), Purpose::Check) else {
+        if !timing.alpha() {
+            return Checked::Without;
+        }
+        lowering
+            .report
+            .warn("alpha-without-check", block.span(), "this check has `alpha` and cannot be made")
+            .because("its real server is never seen up, and never serves");
+        return Checked::Never;
+    };
     // keepalived: no timeout is the delay_loop of the virtual server.
     let timeout = if timeout.is_zero() { around.timing.delay_loop() } else { timeout };
     let key = key(lowering, command);
     let script = ScriptCheck { command: key, timeout, dynamic };
-    Some(finish(lowering, CheckerKind::Script(Arc::new(script)), &timing, CUSTOMS))
+    Checked::With(finish(lowering, CheckerKind::Script(Arc::new(script)), &timing, CUSTOMS))
 }
 
 /// What a command is known by: its line, and who runs it. It is kept for the supervisor under that name.

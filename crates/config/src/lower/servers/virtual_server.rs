@@ -1,5 +1,6 @@
 //! `virtual_server`: its own words.
 
+use std::collections::btree_map::Entry;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use super::super::values::{LONGEST_TIMER, address, integer, number, required, se
 use super::group::Member;
 use super::real::Above;
 use super::timing::Timing;
-use super::{forwarding, group, real, settle};
+use super::{forwarding, group, real, settle, shown};
 use crate::suggest;
 use crate::tree::{Span, Statement};
 
@@ -82,7 +83,7 @@ pub(super) fn lower(
     if reals.clone().next().is_none() && said.sorry.is_none() {
         lowering
             .report
-            .complain("no-real-servers", block.span(), format!("{} has no real server", super::shown(&key)))
+            .complain("no-real-servers", block.span(), format!("{} has no real server", shown(&key)))
             .because("it is left out");
         return None;
     }
@@ -101,6 +102,15 @@ pub(super) fn lower(
     let lowered: Vec<_> = reals.filter_map(|block| real::lower(lowering, block, &above)).collect();
     let family = settle::family(&services);
     let real_servers = settle::real_servers(lowering, lowered, &above, &services, family, protocol);
+    if real_servers.is_empty() && said.sorry.is_none() {
+        lowering
+            .report
+            .complain("no-real-servers", block.span(), format!("no real server of {} can be", shown(&key)))
+            .because("it is left out");
+        // The next one that has these services is the first.
+        lowering.servers.taken.retain(|_, owner| *owner != key);
+        return None;
+    }
     let persistence = settle::persistence(lowering, &said, &services, family);
     let one_packet = settle::one_packet(lowering, &said, protocol, &key);
     let suspend_without = settle::suspend(lowering, &said, &key);
@@ -203,7 +213,7 @@ fn family_of_marks(who: &Who, block: &Statement) -> Family {
     found.unwrap_or(Family::V4)
 }
 
-/// The key and the services of a virtual server; `None` if another one has them.
+/// The key and the services of a virtual server; `None` if another one has them that is not of the same group.
 fn services(
     lowering: &mut Lowering<'_>,
     block: &Statement,
@@ -229,7 +239,14 @@ fn services(
         }
     };
     let before = services.len();
-    services.retain(|service| lowering.servers.taken.insert(*service));
+    let taken = &mut lowering.servers.taken;
+    services.retain(|service| match taken.entry(*service) {
+        Entry::Vacant(free) => {
+            free.insert(key.clone());
+            true
+        }
+        Entry::Occupied(owner) => *owner.get() != key && are_of_one_group(owner.get(), &key),
+    });
     if services.len() < before {
         let what = if services.is_empty() { "it is left out" } else { "it does without those" };
         lowering
@@ -237,11 +254,19 @@ fn services(
             .warn(
                 "duplicate-service",
                 block.span(),
-                format!("{} has services that another virtual server has already", super::shown(&key)),
+                format!("{} has services that another virtual server has already", shown(&key)),
             )
             .because(format!("the first one counts: {what}"));
     }
     (!services.is_empty()).then_some((key, services))
+}
+
+/// Virtual servers of one group share its services.
+fn are_of_one_group(one: &VirtualServerKey, other: &VirtualServerKey) -> bool {
+    match (one, other) {
+        (VirtualServerKey::Group { name, .. }, VirtualServerKey::Group { name: other, .. }) => name == other,
+        (VirtualServerKey::Service(_), _) | (_, VirtualServerKey::Service(_)) => false,
+    }
 }
 
 fn sorry_server(lowering: &mut Lowering<'_>, said: &Said<'_>, above: &Above<'_>) -> Option<SorryServerPlan> {
