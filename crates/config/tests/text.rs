@@ -166,6 +166,12 @@ fn a_comment_inside_a_definition_does_not_end_it() {
 }
 
 #[test]
+fn a_line_with_nothing_in_it_ends_a_definition() {
+    let text = "$V= \\\nvrrp_instance A { \\\npriority $P \\\n} \\\n\n$P=9\n$V\n";
+    assert_eq!(clean(text), "vrrp_instance|A\n  priority|9\n");
+}
+
+#[test]
 fn an_error_in_a_value_of_several_lines_points_at_its_own_line() {
     let tree = read("$V= \\\nvrrp_instance A$N { \\\nprioritty 9 \\\n}\n$N=1\n$V\n$N=2\n$V\n");
     let diagnostic = tree.only("unknown-keyword");

@@ -135,7 +135,9 @@ impl Reader<'_> {
         self.open_files.push(OpenFile { real, directory, lossy });
         let checks = self.checks;
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        for (number, raw) in (1..).zip(text.split('\n')) {
+        // What follows the last newline is a line only if there is something.
+        let lines = text.strip_suffix('\n').unwrap_or(text);
+        for (number, raw) in (1..).zip(lines.split('\n')) {
             self.physical(Line::physical(raw, index, number));
         }
         if let Some((unfinished, span)) = self.unfinished.take() {
@@ -167,6 +169,7 @@ impl Reader<'_> {
         if line.text.len() > KEEPALIVED_LINE {
             self.long(line.whole());
         }
+        let nothing = line.text.trim_end_matches('\r').is_empty();
         let line = self.without_foreign_blanks(line);
         let comment_goes_on = line.text.trim_ascii_end().ends_with('\\');
         let stripped = comment::strip(line, false);
@@ -197,7 +200,8 @@ impl Reader<'_> {
                 .at(line.whole())
                 .because("Mainstay goes on with the next line; keepalived 2.4 ends the definition here"),
             );
-        } else if line.text.is_empty() {
+        } else if line.text.is_empty() && !nothing {
+            // A comment or blanks between the lines; one with nothing at all ends the definition.
             return;
         }
         if unfinished.add(line, goes_on)
