@@ -87,6 +87,8 @@ enum Chore {
         /// A folder of configurations; those of ours are always compared.
         #[arg(long, default_value = "../shared/corpus")]
         corpus: PathBuf,
+        /// Only files with one of these words in their names.
+        words: Vec<String>,
     },
     /// Measure against keepalived in one run.
     Bench {
@@ -122,8 +124,8 @@ fn main() -> ExitCode {
         Chore::VmTests { options, package, words } => {
             vm::run_tests(&root(), &options, package.as_deref(), &words).and_then(all_passed)
         }
-        Chore::VmTables { options, corpus } => {
-            vm::compare_tables(&root(), &options, &corpus).and_then(all_passed)
+        Chore::VmTables { options, corpus, words } => {
+            vm::compare_tables(&root(), &options, &corpus, &words).and_then(all_passed)
         }
         Chore::Bench { vm: false, name, words } => bench::run(&root(), &name, &words),
         Chore::Bench { vm: true, name, words } => bench::run_in_guest(&root(), &name, &words),

@@ -30,40 +30,45 @@ struct Program {
     words: Vec<String>,
 }
 
-/// The package and the test that compare the tables of IPVS with keepalived's, and the variable that names the folder
-/// of configurations to compare beside our own.
-const TABLES: (&str, &str, &str) = ("mainstay", "tables::", "MAINSTAY_CORPUS");
+/// The package and the test that compare the tables of IPVS with keepalived's, and the variables that name the
+/// folder of configurations to compare beside our own, and parts of the names of those to compare.
+const TABLES: (&str, &str, [&str; 2]) = ("mainstay", "tables::", ["MAINSTAY_CORPUS", "MAINSTAY_TABLES"]);
 
 /// Builds and runs the tests, in one package or in all, whose names contain one of these words (all if there are none).
 ///
 /// # Errors
 /// Fails if they do not build, the guest does not run them to the end, or no test was run.
 pub fn run(root: &Path, options: &Options, package: Option<&str>, words: &[String]) -> Result<Count> {
-    run_with(root, options, package, words, "")
+    run_with(root, options, package, words, "", &[])
 }
 
-/// Compares what we make of every virtual server below this folder with what keepalived makes of it.
+/// Compares what we make of every virtual server below this folder with what keepalived makes of it; only in files with
+/// one of these words in their names, if there are any.
 ///
 /// # Errors
 /// Fails if there is no such folder, or as [`run`] does.
-pub fn compare_tables(root: &Path, options: &Options, corpus: &Path) -> Result<Count> {
-    let (package, test, variable) = TABLES;
+pub fn compare_tables(root: &Path, options: &Options, corpus: &Path, words: &[String]) -> Result<Count> {
+    let (package, test, [folder, wanted]) = TABLES;
     let corpus = corpus.canonicalize().with_context(|| format!("find {}", corpus.display()))?;
-    let environment = format!("{variable}={}", quoted(&corpus.to_string_lossy()));
-    run_with(root, options, Some(package), &[test.to_owned(), "--nocapture".to_owned()], &environment)
+    let environment = [(folder, corpus.to_string_lossy()), (wanted, words.join(" ").into())];
+    let environment = environment.map(|(name, value)| format!("{name}={}", quoted(&value))).join(" ");
+    let words = [test.to_owned(), "--nocapture".to_owned()];
+    // Hundreds of daemons start there, and an emulated processor needs half a minute for each start of a debug build.
+    run_with(root, options, Some(package), &words, &environment, &["--release"])
 }
 
-/// `environment` is `NAME=VALUE`, quoted, or nothing.
+/// `environment` is `NAME=VALUE ...`, quoted, or nothing; `profile` is cargo's word for how to build, or nothing.
 fn run_with(
     root: &Path,
     options: &Options,
     package: Option<&str>,
     words: &[String],
     environment: &str,
+    profile: &[&str],
 ) -> Result<Count> {
     let packages = packages_with_tests(root, package)?;
     ensure!(!packages.is_empty(), "no package has a test target named `{TARGET}`");
-    let mut programs = build(root, &packages, &["--test", TARGET], words)?;
+    let mut programs = build(root, &packages, &[&["--test", TARGET], profile].concat(), words)?;
     for (package, tests, measuring) in UNIT_TESTS {
         let wanted = words.is_empty() || words.iter().any(|word| tests.contains(word.as_str()));
         if wanted && packages.iter().any(|one| one == package) {
@@ -100,7 +105,7 @@ fn packages_with_tests(root: &Path, only: Option<&str>) -> Result<Vec<String>> {
     Ok(with_tests.map(|package| package.name.to_string()).collect())
 }
 
-/// Builds the test programs of one kind of target.
+/// Builds the test programs of one kind of target, and perhaps of a profile.
 fn build(root: &Path, packages: &[String], kind: &[&str], words: &[String]) -> Result<Vec<Program>> {
     let mut command = cargo();
     command.current_dir(root).args(["test", "--no-run", "--message-format=json-render-diagnostics"]);

@@ -48,7 +48,7 @@ pub use relay::Relay;
 pub use wait::{holds_for, wait_until};
 pub use watch::{AddressChange, AddressWatch};
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
@@ -80,6 +80,9 @@ pub(crate) struct Inner {
     guard: Mutex<Guard>,
     folder: PathBuf,
     hub: Namespace,
+    /// Every namespace the guard was told of, open: the kernel gives the number of one that is gone to the next, and
+    /// the guard, who goes by numbers, would kill strangers.
+    watched: Mutex<Vec<File>>,
     started: AtomicU32,
     nodes: AtomicU8,
     tells_logs: AtomicBool,
@@ -109,6 +112,7 @@ impl Lab {
                 guard: Mutex::new(guard),
                 folder,
                 hub,
+                watched: Mutex::default(),
                 started: AtomicU32::new(0),
                 nodes: AtomicU8::new(0),
                 tells_logs: AtomicBool::new(false),
@@ -201,6 +205,8 @@ impl Lab {
 impl Inner {
     /// Has the guard look after a namespace.
     fn watch(&self, namespace: &Namespace) -> Result<()> {
+        let open = namespace.open()?;
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner).push(open);
         self.guard.lock().unwrap_or_else(PoisonError::into_inner).watch(namespace.inode())
     }
 

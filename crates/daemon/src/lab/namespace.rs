@@ -50,6 +50,11 @@ impl Namespace {
         PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd()))
     }
 
+    /// One more descriptor of it: it stays, and its number is nobody else's, as long as that is open.
+    pub(super) fn open(&self) -> Result<File> {
+        self.file.try_clone().context("open the namespace again")
+    }
+
     /// Does this in a thread inside the namespace. Sockets it opens and processes it starts belong there for good.
     ///
     /// # Errors
@@ -69,7 +74,7 @@ impl Namespace {
     /// # Errors
     /// Fails if the namespace cannot be opened again. (A thread that cannot enter it ends at once, with a panic.)
     pub fn thread(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-        let file = self.file.try_clone().context("open the namespace again")?;
+        let file = self.open()?;
         let body = move || {
             setns(&file, CloneFlags::CLONE_NEWNET)
                 .expect("a namespace that is open can be entered by its maker");

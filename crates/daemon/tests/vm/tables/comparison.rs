@@ -4,20 +4,21 @@ use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use mainstay::lab::{Lab, seconds};
 use nix::sys::signal::Signal;
 
+use super::gate::Gate;
 use super::listing::Listing;
-use super::scene::{Program, Scene, machine};
+use super::scene::{Program, Scene, freeze_when_started, machine};
 use super::subject::Subject;
 
-/// How long a daemon may take to start or to end, beside fifteen pairs of others, in an emulated machine.
-const LIFE_LIMIT: Duration = Duration::from_secs(120);
-/// How long after both are there the tables may still differ.
-const LIMIT: Duration = Duration::from_secs(20);
+/// How long a daemon may take to start or to end, beside many pairs of others, in an emulated machine.
+const LIFE_LIMIT: Duration = Duration::from_secs(180);
+/// How long after every check had its time the tables may still differ.
+const LIMIT: Duration = Duration::from_secs(60);
 /// Checks that take longer to come to a judgement are not waited for.
-const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
+const LONGEST_PATIENCE: Duration = Duration::from_secs(150);
 /// keepalived's `child_wait_time` by default, and a little less.
 const THEIR_END: Duration = Duration::from_secs(4);
 /// keepalived's last word.
@@ -69,40 +70,51 @@ impl Found {
 pub enum Outcome {
     /// These tables were compared.
     Compared(Vec<Found>),
-    /// There is nothing to compare, and why.
-    NothingToCompare(String),
+    /// Neither has changed anything: there is no virtual server in it that both take.
+    Untouched,
+    /// keepalived does not run with it; its last words.
+    Refused(String),
 }
 
-/// Gives a file to both.
-pub fn compare(lab: &Lab, number: usize, subject: &Subject) -> Result<Outcome> {
+/// Gives a file to both. Daemons start and end in a place behind the gate.
+pub fn compare(subject: &Subject, gate: &Gate) -> Result<Outcome> {
+    let mut place = gate.begin();
+    let lab = Lab::new("tables")?;
     let needs = subject.needs();
-    let names = [format!("theirs-{number}"), format!("ours-{number}")];
-    let place = machine(lab, &names[0], &needs)?;
-    let untouched = Listing::read(place.namespace())?;
-    let (mut theirs, started) = Scene::start(lab, place, Program::Keepalived, subject, &needs, LIFE_LIMIT)?;
-    if !started {
-        let log = theirs.daemon.log();
-        let last = log.lines().last().unwrap_or_default();
-        return Ok(Outcome::NothingToCompare(format!("keepalived does not start: {last}")));
+    let places = [machine(&lab, "theirs", &needs)?, machine(&lab, "ours", &needs)?];
+    let untouched = Listing::read(places[0].namespace())?;
+    let [theirs, ours] = places;
+    let mut theirs = Scene::start(&lab, theirs, Program::Keepalived, subject, &needs)?;
+    let mut ours = Scene::start(&lab, ours, Program::Mainstay, subject, &needs)?;
+    let [they_started, we_started] = freeze_when_started([&mut theirs, &mut ours], LIFE_LIMIT)?;
+    if !they_started {
+        return Ok(Outcome::Refused(theirs.last_words(1)));
     }
-    let at_start = theirs.listing()?.without_daemons();
-    let place = machine(lab, &names[1], &needs)?;
-    let (mut ours, _) = Scene::start(lab, place, Program::Mainstay, subject, &needs, LIFE_LIMIT)?;
-    let since = Instant::now();
-    let mut found =
-        vec![until_equal(Moment::Started, || Ok((ours.listing()?.without_daemons(), at_start.clone())))?];
+    ensure!(we_started, "we do not start: {}", ours.last_words(LINES_OF_LOG));
+    let mut found = vec![Found {
+        moment: Moment::Started,
+        ours: ours.listing()?.without_daemons(),
+        theirs: theirs.listing()?.without_daemons(),
+    }];
     if found[0].ours == untouched && found[0].theirs == untouched {
-        return Ok(Outcome::NothingToCompare("it has no virtual server here".to_owned()));
+        return Ok(Outcome::Untouched);
     }
+    show_if_different(subject, &found[0], &ours, &theirs);
 
-    ours.refuse()?;
-    theirs.refuse()?;
     let patience = ours.node.namespace().run(|| subject.patience())?;
+    for scene in [&mut ours, &mut theirs] {
+        scene.refuse()?;
+        scene.thaw()?;
+    }
     if patience > LONGEST_PATIENCE {
         println!("{subject}: not waited {patience:?} for its checks");
     } else {
-        thread::sleep((patience + SLACK).saturating_sub(since.elapsed()));
-        found.push(until_equal(Moment::Judged, || Ok((ours.listing()?, theirs.listing()?)))?);
+        drop(place);
+        thread::sleep(patience + SLACK);
+        let judged = until_equal(Moment::Judged, || Ok((ours.listing()?, theirs.listing()?)))?;
+        show_if_different(subject, &judged, &ours, &theirs);
+        found.push(judged);
+        place = gate.end();
     }
 
     for scene in [&mut ours, &mut theirs] {
@@ -113,12 +125,23 @@ pub fn compare(lab: &Lab, number: usize, subject: &Subject) -> Result<Outcome> {
     let in_time = theirs.end(THEIR_END);
     ours.end(LIFE_LIMIT);
     if in_time && theirs.daemon.log().contains(FAREWELL) {
-        found.push(Found { moment: Moment::Ended, ours: ours.listing()?, theirs: theirs.listing()? });
+        let ended = Found { moment: Moment::Ended, ours: ours.listing()?, theirs: theirs.listing()? };
+        show_if_different(subject, &ended, &ours, &theirs);
+        found.push(ended);
+    } else {
+        println!("{subject}: keepalived had no time to end; what it leaves is not compared");
     }
-    if !found.iter().all(Found::is_equal) {
-        println!("{subject}: ours said\n{}\n{subject}: keepalived said\n{}", end_of(&ours), end_of(&theirs));
-    }
+    drop(place);
     Ok(Outcome::Compared(found))
+}
+
+/// Prints what both said last if a moment shows a difference.
+fn show_if_different(subject: &Subject, found: &Found, ours: &Scene, theirs: &Scene) {
+    if !found.is_equal() {
+        let [ours, theirs] = [ours, theirs].map(|scene| scene.last_words(LINES_OF_LOG));
+        let moment = found.moment;
+        println!("{subject}, {moment}: ours said\n{ours}\n{subject}, {moment}: keepalived said\n{theirs}");
+    }
 }
 
 /// Waits until both are the same; gives them as they were at last.
@@ -132,11 +155,4 @@ fn until_equal(moment: Moment, look: impl Fn() -> Result<(Listing, Listing)>) ->
         }
         thread::sleep(seconds(0.5));
     }
-}
-
-/// The last lines of a log.
-fn end_of(scene: &Scene) -> String {
-    let log = scene.daemon.log();
-    let lines: Vec<_> = log.lines().collect();
-    lines[lines.len().saturating_sub(LINES_OF_LOG)..].join("\n")
 }

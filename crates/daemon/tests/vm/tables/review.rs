@@ -1,6 +1,7 @@
 //! The reviewed list: where our tables differ from keepalived's, and why that is right.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -8,13 +9,45 @@ use anyhow::{Context, Result, bail, ensure};
 use super::comparison::Found;
 use super::subject::Subject;
 
+/// What stands in the list for a moment if keepalived does not run with the file.
+const REFUSED: &str = "refused";
+
 /// What the list says of one moment of one file.
 #[derive(Debug)]
 struct Entry {
     /// How many lines only we have.
-    ours: usize,
+    ours: Lines,
     /// How many lines only keepalived has.
-    theirs: usize,
+    theirs: Lines,
+}
+
+/// How many lines a difference has: a number, or `*` where chance decides.
+#[derive(Debug, Clone, Copy)]
+enum Lines {
+    Exactly(usize),
+    Any,
+}
+
+impl Lines {
+    fn parse(field: &str) -> Result<Self> {
+        Ok(if field == "*" { Self::Any } else { Self::Exactly(field.parse()?) })
+    }
+
+    fn fits(self, lines: usize) -> bool {
+        match self {
+            Self::Exactly(number) => number == lines,
+            Self::Any => true,
+        }
+    }
+}
+
+impl fmt::Display for Lines {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exactly(number) => number.fmt(formatter),
+            Self::Any => formatter.write_str("*"),
+        }
+    }
 }
 
 /// The list; what was judged is taken out of it.
@@ -34,7 +67,9 @@ impl Review {
                 bail!("five fields are wanted: {line}");
             };
             ensure!(!reason.is_empty(), "a reason is wanted: {line}");
-            let count = |field: &str| field.parse().with_context(|| format!("a count is wanted: {line}"));
+            let count = |field: &str| {
+                Lines::parse(field).with_context(|| format!("a count or `*` is wanted: {line}"))
+            };
             let entry = Entry { ours: count(ours)?, theirs: count(theirs)? };
             let before = entries.insert((file.to_owned(), moment.to_owned()), entry);
             ensure!(before.is_none(), "twice in the list: {line}");
@@ -55,7 +90,7 @@ impl Review {
         }
         match entry {
             None if ours.is_empty() && theirs.is_empty() => None,
-            Some(entry) if (entry.ours, entry.theirs) == (ours.len(), theirs.len()) => None,
+            Some(entry) if entry.ours.fits(ours.len()) && entry.theirs.fits(theirs.len()) => None,
             Some(entry) => Some(format!(
                 "{subject}\t{}\tlisted with {} and {} lines, but it has {} and {}",
                 found.moment,
@@ -70,11 +105,20 @@ impl Review {
         }
     }
 
-    /// Entries of compared folders that nothing was compared for.
-    pub fn rest(self, subjects: &[Subject]) -> Vec<String> {
+    /// keepalived does not run with a file: what is wrong if the list does not say so.
+    pub fn judge_refused(&mut self, subject: &Subject, words: &str) -> Option<String> {
+        println!("{subject}\t{REFUSED}\t0\t0\tkeepalived does not run with it: {words}");
+        let entry = self.entries.remove(&(subject.to_string(), REFUSED.to_owned()));
+        entry.is_none().then(|| format!("{subject}: keepalived does not run with it: {words}"))
+    }
+
+    /// Entries that nothing was compared for: of compared folders, or of wanted files if only some were wanted.
+    pub fn rest(self, subjects: &[Subject], wanted: &[String]) -> Vec<String> {
         let folder = |name: &str| name.split('/').next().unwrap_or_default().to_owned();
         let folders: Vec<_> = subjects.iter().map(|subject| folder(&subject.to_string())).collect();
-        let rest = self.entries.into_keys().filter(|(file, _)| folders.contains(&folder(file)));
+        let is_wanted = |file: &str| wanted.is_empty() || wanted.iter().any(|part| file.contains(part));
+        let rest = self.entries.into_keys();
+        let rest = rest.filter(|(file, _)| folders.contains(&folder(file)) && is_wanted(file));
         rest.map(|(file, moment)| format!("{file}\t{moment}\tlisted, but not compared")).collect()
     }
 }

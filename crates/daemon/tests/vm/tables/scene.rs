@@ -1,6 +1,8 @@
 //! One daemon with one file on a machine of its own: every link it names is there, and nobody answers.
 
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use mainstay::lab::{Lab, Node, Process};
 
+use super::group::Group;
 use super::listing::{Listing, add_foreign};
 use super::subject::{Needs, Subject};
 
@@ -15,25 +18,33 @@ use super::subject::{Needs, Subject};
 const STARTED: &str = "Startup complete";
 
 /// How often a log is looked at.
-const GLANCE: Duration = Duration::from_millis(100);
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// Everything the machine is not connected with lies behind this link, which swallows it.
 const VOID: &str = "the-void";
 
-/// Runs the rest of its words with a `/run` of its own, in which this network namespace has these names (`$1`).
+/// Puts itself into a control group (`$1`) and becomes the rest of its words. If there are namespaces its file names
+/// (`$2`), it has a `/run` of its own first, in which this network namespace has these names.
 const IN_ITS_PLACE: &str = r#"
-mount -t tmpfs none /run && mkdir -p /run/netns /run/lock || exit 99
-for name in $1; do
-    touch "/run/netns/$name" && mount --bind /proc/self/ns/net "/run/netns/$name" || exit 99
-done
-shift
+echo $$ >"$1/cgroup.procs" || exit 99
+if [ -n "$2" ]; then
+    mount -t tmpfs none /run && mkdir -p /run/netns /run/lock || exit 99
+    for name in $2; do
+        touch "/run/netns/$name" && mount --bind /proc/self/ns/net "/run/netns/$name" || exit 99
+    done
+fi
+shift 2
 exec "$@"
 "#;
 
 /// A machine and its daemon.
+#[derive(Debug)]
 pub struct Scene {
     pub node: Node,
     pub daemon: Process,
+    /// Bytes of its log that were looked at.
+    heard: u64,
+    group: Group,
 }
 
 /// Who runs.
@@ -65,42 +76,51 @@ pub fn machine(lab: &Lab, name: &str, needs: &Needs) -> Result<Node> {
         batch += &format!("address add 10.99.{number}.254/24 dev {link}\n");
     }
     let file = lab.folder().join(format!("{name}.links"));
-    std::fs::write(&file, batch).with_context(|| format!("write {}", file.display()))?;
+    fs::write(&file, batch).with_context(|| format!("write {}", file.display()))?;
     node.namespace().ip(&format!("-batch {}", file.display()))?;
     add_foreign(node.namespace())?;
     Ok(node)
 }
 
 impl Scene {
-    /// Starts the daemon and waits until it says that it has; false if it ends or does not say so within `limit`.
-    pub fn start(
-        lab: &Lab,
-        node: Node,
-        program: Program,
-        subject: &Subject,
-        needs: &Needs,
-        limit: Duration,
-    ) -> Result<(Self, bool)> {
+    /// Starts the daemon.
+    pub fn start(lab: &Lab, node: Node, program: Program, subject: &Subject, needs: &Needs) -> Result<Self> {
         let place = lab.folder().join(node.name());
-        let mut command = in_its_place(program.path(), needs);
+        let group = Group::new(&place)?;
+        let mut command = in_its_place(&program.path(), &group, needs);
         command
             .args(["--dont-fork", "--log-console", "--log-detail", "--no-syslog", "--use-file"])
             .arg(&subject.path);
-        for process in ["pid", "vrrp_pid", "checkers_pid"] {
+        // All of them: keepalived does not start while a process runs whose number is in any of these.
+        for process in ["pid", "vrrp_pid", "checkers_pid", "bfd_pid"] {
             command.arg(format!("--{process}={}.{process}", place.display()));
         }
-        let mut daemon = node.spawn(&mut command)?;
-        let start = Instant::now();
-        let started = loop {
-            if daemon.log().contains(STARTED) {
-                break true;
-            }
-            if daemon.exit_status().is_some() || start.elapsed() > limit {
-                break false;
-            }
-            thread::sleep(GLANCE);
-        };
-        Ok((Self { node, daemon }, started))
+        let daemon = node.spawn(&mut command)?;
+        Ok(Self { node, daemon, heard: 0, group })
+    }
+
+    /// Whether it said it is started since it was asked last.
+    fn says_started(&mut self) -> bool {
+        let mut news = Vec::new();
+        let read = File::open(self.daemon.log_path()).and_then(|mut log| {
+            log.seek(SeekFrom::Start(self.heard))?;
+            log.read_to_end(&mut news)
+        });
+        // A word may have come in part only.
+        self.heard += read.unwrap_or_default().saturating_sub(STARTED.len()) as u64;
+        String::from_utf8_lossy(&news).contains(STARTED)
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&mut self) -> Result<()> {
+        self.group.freeze(false)
+    }
+
+    /// The last lines of its log.
+    pub fn last_words(&self, lines: usize) -> String {
+        let log = self.daemon.log();
+        let all: Vec<_> = log.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
     }
 
     /// What is in the table.
@@ -125,13 +145,33 @@ impl Scene {
     }
 }
 
-/// A program, where the namespaces its file names are there.
-fn in_its_place(program: PathBuf, needs: &Needs) -> Command {
-    if needs.namespaces.is_empty() {
-        return Command::new(program);
+/// Stops each in the moment it says that it is started, so that its table can be read at leisure. Gives for each
+/// whether it came to that: not if it ends, or does not say so within `limit`.
+pub fn freeze_when_started<const N: usize>(scenes: [&mut Scene; N], limit: Duration) -> Result<[bool; N]> {
+    let start = Instant::now();
+    let mut started = [None; N];
+    let mut scenes = scenes;
+    while started.contains(&None) {
+        for (scene, started) in scenes.iter_mut().zip(&mut started).filter(|(_, started)| started.is_none()) {
+            if scene.says_started() {
+                scene.group.freeze(true)?;
+                *started = Some(true);
+            } else if scene.daemon.exit_status().is_some() || start.elapsed() > limit {
+                *started = Some(false);
+            }
+        }
+        thread::sleep(GLANCE);
     }
+    Ok(started.map(|started| started == Some(true)))
+}
+
+/// A program in a control group, where the namespaces its file names are there.
+fn in_its_place(program: &Path, group: &Group, needs: &Needs) -> Command {
     let names: Vec<&str> = needs.namespaces.iter().map(String::as_str).collect();
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", IN_ITS_PLACE, "sh", &names.join(" ")]).arg(program);
+    let mut command = if names.is_empty() { Command::new("sh") } else { Command::new("unshare") };
+    if !names.is_empty() {
+        command.args(["--mount", "sh"]);
+    }
+    command.args(["-c", IN_ITS_PLACE, "sh"]).arg(&group.folder).arg(names.join(" ")).arg(program);
     command
 }

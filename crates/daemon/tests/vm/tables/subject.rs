@@ -13,6 +13,9 @@ use mainstay_core::director::plan::{CheckerKind, CheckerPlan};
 /// Names the folder of real configurations; without it only our own files are compared.
 const CORPUS: &str = "MAINSTAY_CORPUS";
 
+/// Parts of names of files; without it all are compared.
+const WANTED: &str = "MAINSTAY_TABLES";
+
 /// What makes a file worth a look.
 const WORD: &str = "virtual_server";
 
@@ -23,15 +26,9 @@ pub struct Subject {
     pub path: PathBuf,
     /// How the reviewed list calls it.
     name: String,
-    ours: bool,
 }
 
 impl Subject {
-    /// Whether it is a file of this repository.
-    pub fn is_ours(&self) -> bool {
-        self.ours
-    }
-
     /// Links and namespaces it names.
     pub fn needs(&self) -> Needs {
         let mut diagnostics = Diagnostics::default();
@@ -114,25 +111,31 @@ fn is_link_name(name: &str) -> bool {
     fits && name.chars().all(|character| character.is_ascii_alphanumeric() || ".-_".contains(character))
 }
 
-/// Every file to compare: our own, and those of the corpus if there is one.
-pub fn subjects() -> Result<Vec<Subject>> {
+/// Parts of names, one of which a file's name must have to be compared; all are if there are none.
+pub fn wanted() -> Vec<String> {
+    std::env::var(WANTED).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
+
+/// Every file to compare: our own, and those of the corpus if there is one, as far as they are [`wanted`].
+pub fn subjects(wanted: &[String]) -> Result<Vec<Subject>> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let own =
         [("files", package.join("tests/vm/tables/files")), ("examples", package.join("../../examples"))];
     let mut subjects = Vec::new();
     for (name, folder) in own {
-        collect(&folder, name, true, &mut subjects)?;
+        collect(&folder, name, &mut subjects)?;
     }
     if let Some(corpus) = std::env::var_os(CORPUS) {
         let own = subjects.len();
-        collect(Path::new(&corpus), "corpus", false, &mut subjects)?;
+        collect(Path::new(&corpus), "corpus", &mut subjects)?;
         ensure!(subjects.len() > own, "no virtual server in {}", Path::new(&corpus).display());
     }
+    subjects.retain(|subject| wanted.is_empty() || wanted.iter().any(|part| subject.name.contains(part)));
     Ok(subjects)
 }
 
 /// Files with virtual servers in a folder and those below it, by name.
-fn collect(folder: &Path, name: &str, ours: bool, subjects: &mut Vec<Subject>) -> Result<()> {
+fn collect(folder: &Path, name: &str, subjects: &mut Vec<Subject>) -> Result<()> {
     let entries = std::fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))?;
     let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     paths.sort();
@@ -140,14 +143,14 @@ fn collect(folder: &Path, name: &str, ours: bool, subjects: &mut Vec<Subject>) -
         let last = path.file_name().unwrap_or_default().to_string_lossy();
         let name = format!("{name}/{last}");
         if path.is_dir() {
-            collect(&path, &name, ours, subjects)?;
+            collect(&path, &name, subjects)?;
             continue;
         }
         let a_text_about_them = [".md", ".tsv", ".txt", ".html"].iter().any(|ending| last.ends_with(ending));
         let text = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
         if !a_text_about_them && String::from_utf8_lossy(&text).contains(WORD) {
             let path = path.canonicalize().with_context(|| format!("find {}", path.display()))?;
-            subjects.push(Subject { path, name, ours });
+            subjects.push(Subject { path, name });
         }
     }
     Ok(())
