@@ -27,6 +27,9 @@ impl Director {
     }
 
     /// Takes away what is to go: these services of ours at least, our timeouts, and the synchronisation daemons.
+    ///
+    /// DIFFERS: keepalived does so only if there is a virtual server; with none it leaves its timeouts, and does not
+    /// flush either.
     fn clear_table(&self, ours: impl IntoIterator<Item = ServiceKey>, actions: &mut Actions) {
         match self.settings.at_stop {
             AtStop::Leave => return,
