@@ -36,8 +36,8 @@ const BUSY_AT_ONCE: usize = 2;
 fn every_file_gives_keepaliveds_table_or_the_difference_is_known() -> Result<()> {
     let wanted = wanted();
     let subjects = subjects(&wanted)?;
-    let found = compare_all(&subjects);
     let mut review = Review::read()?;
+    let found = compare_all(&subjects, &review);
     let (mut equal, mut empty, mut refused, mut wrong) = (0, 0, 0, Vec::new());
     for (subject, outcome) in subjects.iter().zip(&found) {
         match outcome {
@@ -65,7 +65,7 @@ fn every_file_gives_keepaliveds_table_or_the_difference_is_known() -> Result<()>
 }
 
 /// Compares some at a time, each in its own namespaces.
-fn compare_all(subjects: &[Subject]) -> Vec<Result<Outcome>> {
+fn compare_all(subjects: &[Subject], review: &Review) -> Vec<Result<Outcome>> {
     let next = AtomicUsize::new(0);
     let gate = Gate::new(BUSY_AT_ONCE);
     let found: Vec<Mutex<Option<Result<Outcome>>>> = subjects.iter().map(|_| Mutex::new(None)).collect();
@@ -78,7 +78,7 @@ fn compare_all(subjects: &[Subject]) -> Vec<Result<Outcome>> {
                         break;
                     };
                     let start = Instant::now();
-                    let outcome = compare(subject, &gate);
+                    let outcome = compare(subject, &gate, review);
                     println!("{subject}: {:.0?}", start.elapsed());
                     *place.lock().expect("nobody panics with it") = Some(outcome);
                 }

@@ -21,6 +21,12 @@ struct Entry {
     theirs: Lines,
 }
 
+impl Entry {
+    fn fits(&self, ours: usize, theirs: usize) -> bool {
+        self.ours.fits(ours) && self.theirs.fits(theirs)
+    }
+}
+
 /// How many lines a difference has: a number, or `*` where chance decides.
 #[derive(Debug, Clone, Copy)]
 enum Lines {
@@ -77,6 +83,16 @@ impl Review {
         Ok(Self { entries })
     }
 
+    /// Whether this is as the list says: equal, or different in as many lines.
+    pub fn expects(&self, subject: &Subject, found: &Found) -> bool {
+        match self.entries.get(&(subject.to_string(), found.moment.to_string())) {
+            Some(entry) => {
+                entry.fits(found.ours.without(&found.theirs).len(), found.theirs.without(&found.ours).len())
+            }
+            None => found.is_equal(),
+        }
+    }
+
     /// What is wrong: a difference that is not in the list as it is, or an equality where the list has a difference.
     pub fn judge(&mut self, subject: &Subject, found: &Found) -> Option<String> {
         let entry = self.entries.remove(&(subject.to_string(), found.moment.to_string()));
@@ -90,7 +106,7 @@ impl Review {
         }
         match entry {
             None if ours.is_empty() && theirs.is_empty() => None,
-            Some(entry) if entry.ours.fits(ours.len()) && entry.theirs.fits(theirs.len()) => None,
+            Some(entry) if entry.fits(ours.len(), theirs.len()) => None,
             Some(entry) => Some(format!(
                 "{subject}\t{}\tlisted with {} and {} lines, but it has {} and {}",
                 found.moment,

@@ -111,6 +111,19 @@ impl Scene {
         String::from_utf8_lossy(&news).contains(STARTED)
     }
 
+    /// Stops it in the moment it says that it is started, so that its table can be read at leisure. Gives false if it
+    /// does not come to that: if it ends, or does not say so within `limit`.
+    pub fn freeze_when_started(&mut self, limit: Duration) -> Result<bool> {
+        let start = Instant::now();
+        while !self.says_started() {
+            if self.daemon.exit_status().is_some() || start.elapsed() > limit {
+                return Ok(false);
+            }
+            thread::sleep(GLANCE);
+        }
+        self.group.freeze(true).map(|()| true)
+    }
+
     /// Lets it go on.
     pub fn thaw(&mut self) -> Result<()> {
         self.group.freeze(false)
@@ -143,26 +156,6 @@ impl Scene {
         self.daemon.kill9();
         ended
     }
-}
-
-/// Stops each in the moment it says that it is started, so that its table can be read at leisure. Gives for each
-/// whether it came to that: not if it ends, or does not say so within `limit`.
-pub fn freeze_when_started<const N: usize>(scenes: [&mut Scene; N], limit: Duration) -> Result<[bool; N]> {
-    let start = Instant::now();
-    let mut started = [None; N];
-    let mut scenes = scenes;
-    while started.contains(&None) {
-        for (scene, started) in scenes.iter_mut().zip(&mut started).filter(|(_, started)| started.is_none()) {
-            if scene.says_started() {
-                scene.group.freeze(true)?;
-                *started = Some(true);
-            } else if scene.daemon.exit_status().is_some() || start.elapsed() > limit {
-                *started = Some(false);
-            }
-        }
-        thread::sleep(GLANCE);
-    }
-    Ok(started.map(|started| started == Some(true)))
 }
 
 /// A program in a control group, where the namespaces its file names are there.
