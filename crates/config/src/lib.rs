@@ -68,6 +68,11 @@ pub trait Host {
     fn read(&self, path: &Path, longest: u64) -> Option<Vec<u8>> {
         files::read(path, longest)
     }
+    /// Whether there is a macvlan in private mode of this name, on this parent and with this MAC address: one that was
+    /// made by a run before.
+    fn is_virtual_mac_link(&self, _name: &str, _parent: &str, _mac: [u8; 6]) -> bool {
+        false
+    }
     /// Whether the kernel has the load balancer IPVS: at work, built in, or as a module it can load.
     fn has_ipvs(&self) -> bool {
         files::kernel_has_ipvs()

@@ -100,6 +100,15 @@ pub struct InterfaceAddress {
     pub track_group: Option<String>,
 }
 
+/// An address that takes no packets, although the kernel has it (`no_accept`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct NoAccept {
+    /// The address.
+    pub address: IpAddr,
+    /// The link by which packets for it come, if that matters: for a link-local address.
+    pub link: Option<String>,
+}
+
 /// `IFA_F_*` flags a configuration can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct AddressFlags {

@@ -79,6 +79,10 @@ impl World {
                 | Action::RemoveRoute(_)
                 | Action::AddRule(_)
                 | Action::RemoveRule(_)
+                | Action::SetNoAccept(_)
+                | Action::MakeLink(_)
+                | Action::RemoveLink(_)
+                | Action::RestoreSettings(_)
                 | Action::SetGates(_)
                 | Action::CloseGate(_)
                 | Action::Announce { .. }

@@ -6,9 +6,10 @@
 //!
 //! Read in this order: [`clock`], [`wait`] (epoll, timer, wake-ups), [`netlink`] (what the kernel has, and changing it),
 //! [`vrrp`] (sockets for adverts), [`bfd`] (sockets for control packets), [`announce`] (gratuitous ARP and neighbour advertisements), [`claims`] (those of
-//! others), [`lease`] (gates before the addresses), [`ipvs`] (the load balancer's table), [`probe`] (asking servers
+//! others), [`virtual_link`] (links for virtual MAC addresses), [`lease`] (gates before the addresses), [`accept`] (addresses that take no packets), [`ipvs`] (the load balancer's table), [`probe`] (asking servers
 //! whether they are well), then the small rest.
 
+pub mod accept;
 pub mod announce;
 pub mod bfd;
 pub mod claims;
@@ -24,6 +25,7 @@ pub mod process;
 pub mod readiness;
 pub mod realtime;
 pub mod sysctl;
+pub mod virtual_link;
 pub mod vrrp;
 pub mod wait;
 

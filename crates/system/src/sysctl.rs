@@ -1,6 +1,9 @@
 //! The few kernel settings per link that Mainstay reads or writes. Of the namespace of the calling thread.
 
 use std::fs;
+use std::io;
+
+use mainstay_core::address::Family;
 
 use crate::error::{Error, Result};
 
@@ -18,6 +21,52 @@ pub fn promote_secondaries(link: &str) -> Result<()> {
 pub fn forwards_ipv6(link: &str) -> bool {
     let path = format!("/proc/sys/net/ipv6/conf/{}/forwarding", component(link));
     fs::read_to_string(path).is_ok_and(|text| text.trim() != "0")
+}
+
+/// Reads a number in `net.ipv4.conf` (or `net.ipv6.conf`) of a link, of `all` or of `default`.
+///
+/// # Errors
+/// When there is no such link, or no such setting.
+pub fn read(family: Family, link: &str, setting: &str) -> Result<i32> {
+    let number = |text: String| text.trim().parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidData));
+    fs::read_to_string(path(family, link, setting))
+        .and_then(number)
+        .map_err(Error::of("read a setting of the kernel:", format!("{setting} of {link}")))
+}
+
+/// Writes one; one that has the value already is left alone, so that a read-only `/proc/sys` is no obstacle.
+///
+/// # Errors
+/// When there is no such link or setting, or the process may not.
+pub fn write(family: Family, link: &str, setting: &str, value: i32) -> Result<()> {
+    if read(family, link, setting).is_ok_and(|now| now == value) {
+        return Ok(());
+    }
+    fs::write(path(family, link, setting), value.to_string())
+        .map_err(Error::of("change a setting of the kernel:", format!("{setting} of {link} to {value}")))
+}
+
+/// The links that have settings of IPv4: all but `all`; `default` is what new ones begin with.
+///
+/// # Errors
+/// When there is no `/proc/sys`.
+pub fn links_and_default() -> Result<Vec<String>> {
+    let names = |folder: fs::ReadDir| -> io::Result<Vec<String>> {
+        folder.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    };
+    let mut links = fs::read_dir("/proc/sys/net/ipv4/conf")
+        .and_then(names)
+        .map_err(Error::of("list", "the settings of links"))?;
+    links.retain(|link| link != "all");
+    Ok(links)
+}
+
+fn path(family: Family, link: &str, setting: &str) -> String {
+    let version = match family {
+        Family::V4 => "ipv4",
+        Family::V6 => "ipv6",
+    };
+    format!("/proc/sys/net/{version}/conf/{}/{setting}", component(link))
 }
 
 /// A link's name as one component of a path: the kernel allows neither a slash nor dots alone, a configuration might.

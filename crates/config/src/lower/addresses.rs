@@ -49,11 +49,8 @@ pub(crate) fn lower(lowering: &mut Lowering<'_>, line: &Statement, place: Place)
             "noprefixroute" => flags.no_prefix_route = true,
             "autojoin" => flags.auto_join = true,
             "no_track" => result.tracked = false,
-            "use_vmac" if place == Place::Virtual => lowering.report.not_yet(
-                option.span,
-                "use_vmac",
-                "the address goes on the interface itself and has its MAC address",
-            ),
+            // The link is made by the instance (see `vmac`).
+            "use_vmac" if place == Place::Virtual => {}
             "dev" | "brd" | "broadcast" | "scope" | "label" | "peer" | "preferred_lft" => {
                 let Some(value) = words.next() else {
                     lowering

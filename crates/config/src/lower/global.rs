@@ -26,6 +26,10 @@ const RELOAD_FILE: &str = "/run/keepalived.reload";
 pub(crate) struct Defaults {
     /// `default_interface`: for addresses that name none.
     pub(crate) interface: String,
+    /// `vmac_prefix`: what names of links for virtual MAC addresses begin with.
+    pub(crate) vmac_prefix: String,
+    /// `vmac_addr_prefix`: the same of links that single addresses have.
+    pub(crate) vmac_address_prefix: Option<String>,
     /// `vrrp_version`.
     pub(crate) version: Option<Version>,
     /// `vrrp_mcast_group4`.
@@ -86,6 +90,8 @@ impl Defaults {
     pub(crate) fn new() -> Self {
         Self {
             interface: "eth0".to_owned(),
+            vmac_prefix: "vrrp".to_owned(),
+            vmac_address_prefix: None,
             version: None,
             group4: Ipv4Addr::new(224, 0, 0, 18),
             group6: Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12),
@@ -201,6 +207,18 @@ fn node(lowering: &mut Lowering<'_>, statement: &Statement) -> bool {
                 && let Some(link) = link_name(&mut lowering.report, word)
             {
                 lowering.defaults.interface = link;
+            }
+        }
+        "vmac_prefix" => {
+            if let Some(word) = complained(lowering, statement, "the beginning of a name")
+                && let Some(prefix) = link_name(&mut lowering.report, word)
+            {
+                lowering.defaults.vmac_prefix = prefix;
+            }
+        }
+        "vmac_addr_prefix" => {
+            if let Some(word) = complained(lowering, statement, "the beginning of a name") {
+                lowering.defaults.vmac_address_prefix = link_name(&mut lowering.report, word);
             }
         }
         "dynamic_interfaces" => {

@@ -43,8 +43,8 @@ fn instead(keyword: &str) -> Option<&'static str> {
             "each address of a virtual_server_group is a service of its own"
         }
         "vrrp_iptables" | "vrrp_ipsets" | "nftables" | "nftables_priority" | "nftables_ifindex"
-        | "nftables_counters" => "no firewall rules are made",
-        "vmac_prefix" | "vmac_addr_prefix" | "disable_local_igmp" => "no virtual MAC addresses are used",
+        | "nftables_counters" => "rules for no_accept are in nftables of Mainstay's own",
+        "disable_local_igmp" => "reports of groups leave as the kernel sends them",
         "snmp_socket"
         | "enable_traps"
         | "enable_snmp_vrrp"

@@ -39,6 +39,7 @@ mod trackers;
 mod unicast;
 mod values;
 mod virtual_addresses;
+mod vmac;
 mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -132,6 +133,7 @@ impl Lowering<'_> {
                 _ => {}
             }
         }
+        vmac::delay_like_parents(&mut self.model.router);
         servers::lower(self, statements);
         let any_instance = statements.iter().any(|statement| statement.keyword() == "vrrp_instance");
         completion::finish(self, any_instance);

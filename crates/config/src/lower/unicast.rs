@@ -156,7 +156,12 @@ impl Said {
         !self.peers.is_empty()
     }
 
-    /// Whether an address was given to send from.
+    /// The address that was given to send from.
+    pub(crate) fn source(&self) -> Option<IpAddr> {
+        self.source.as_ref().map(|(source, _)| *source)
+    }
+
+    /// Whether one was given.
     pub(crate) fn has_source(&self) -> bool {
         self.source.is_some()
     }

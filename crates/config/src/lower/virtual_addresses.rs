@@ -7,6 +7,7 @@ use mainstay_core::router::plan::{Tracker, TrackerTarget, Version};
 
 use super::Lowering;
 use super::instance::{Draft, is_link_local};
+use super::vmac::Links;
 use crate::tree::Span;
 
 /// The count of an advert is one byte.
@@ -28,6 +29,7 @@ pub(crate) fn settle(
     family: Family,
     version: Version,
     strict: bool,
+    links: &mut Links,
     trackers: &mut Vec<Tracker>,
 ) -> Option<Settled> {
     let own = draft.interface.as_ref().map(|word| word.text.clone());
@@ -83,6 +85,7 @@ pub(crate) fn settle(
             if address.link.is_empty() {
                 address.link = own.clone().unwrap_or_else(|| lowering.defaults.interface.clone());
             }
+            links.place(lowering, &mut address, span);
             let twice = seen.iter().any(|other| {
                 other.address == address.address
                     && other.link == address.link
@@ -109,7 +112,7 @@ pub(crate) fn settle(
     let routes: Vec<_> = std::mem::take(&mut draft.routes).into_iter().map(Arc::new).collect();
     let rules: Vec<_> = std::mem::take(&mut draft.rules).into_iter().map(Arc::new).collect();
     let settled = Settled { advertised, excluded, routes, rules };
-    follow_links(&settled, own.as_deref(), trackers);
+    follow_links(&settled, own.as_deref(), links, trackers);
     Some(settled)
 }
 
@@ -153,7 +156,8 @@ fn enough(
 }
 
 /// Links of tracked addresses, routes and rules are followed as the own link is: without them they cannot be held.
-fn follow_links(settled: &Settled, own: Option<&str>, trackers: &mut Vec<Tracker>) {
+/// (Those that are made for the instance are followed without being asked to.)
+fn follow_links(settled: &Settled, own: Option<&str>, made: &Links, trackers: &mut Vec<Tracker>) {
     let addresses = settled.advertised.iter().chain(&settled.excluded);
     let of_addresses = addresses.filter(|address| address.tracked).map(|address| address.link.as_str());
     let of_routes = settled
@@ -168,6 +172,7 @@ fn follow_links(settled: &Settled, own: Option<&str>, trackers: &mut Vec<Tracker
         .flat_map(|rule| [rule.input_link.as_deref(), rule.output_link.as_deref()].into_iter().flatten());
     for link in of_addresses.chain(of_routes).chain(of_rules) {
         let known = own == Some(link)
+            || made.has(link)
             || trackers.iter().any(|tracker| {
                 matches!(&tracker.target, TrackerTarget::Interface(name) if name == link)
                     && tracker.weight == 0

@@ -243,17 +243,10 @@ fn a_boolean_has_keepaliveds_words_only() {
 }
 
 #[test]
-fn what_comes_later_is_said_and_the_rest_works() {
-    let lowered = instance("use_vmac").says(["not-in-this-version"]);
-    assert!(!complaint(lowered.only("not-in-this-version")));
-    assert_eq!(lowered.instance().name, "V");
-    assert!(!instance("no_accept").says(["not-in-this-version"]).instance().accept);
-}
-
-#[test]
-fn words_of_a_virtual_mac_address_go_together() {
-    instance("vmac_xmit_base").says(["vmac-word"]);
-    instance("use_vmac\nunicast_peer {\n10.0.0.9\n}").says(["not-in-this-version", "vmac-word"]);
+fn a_router_that_does_not_own_the_addresses_may_accept_no_packets() {
+    assert!(!instance("no_accept").clean().instance().accept);
+    assert!(instance("no_accept\naccept").clean().instance().accept, "the last word counts");
+    assert!(instance("no_accept\npriority 255").clean().instance().accept, "an owner always does");
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod sync_groups;
 mod trackers;
 mod tutorials;
 mod unicast;
+mod vmac;
 mod watch;
 
 use mainstay_config::{Class, Diagnostic, Host, Model, Options, Severity, load};

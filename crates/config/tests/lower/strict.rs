@@ -6,16 +6,13 @@ use mainstay_core::router::plan::{Authentication, Preempt, Version};
 
 use super::*;
 
-/// `no_accept` follows from strict mode for all but owners.
-const FIREWALL: &str = "not-in-this-version";
-
 fn strict(lines: &str) -> Lowered {
     instance(&format!("strict_mode\n{lines}"))
 }
 
 #[test]
 fn strict_mode_changes_what_the_rfc_does_not_have() {
-    let lowered = strict("").says([FIREWALL]);
+    let lowered = strict("").clean();
     let plan = lowered.instance();
     assert!(
         plan.strict && !plan.accept && plan.lower_priority_no_advert && !plan.higher_priority_send_advert
@@ -45,15 +42,14 @@ fn only_an_owner_is_master_at_start() {
 #[test]
 fn version_2_has_no_accept_mode_and_version_3_has() {
     let lowered = strict("accept");
-    assert_eq!(lowered.codes(), [FIREWALL, "strict-reset"]);
+    assert_eq!(lowered.codes(), ["strict-reset"]);
     assert!(!lowered.instance().accept);
     assert!(strict("version 3\naccept").clean().instance().accept);
 }
 
 #[test]
 fn there_is_no_authentication() {
-    let lowered =
-        strict("authentication {\nauth_type PASS\nauth_pass 1\n}").says([FIREWALL, "auth-not-supported"]);
+    let lowered = strict("authentication {\nauth_type PASS\nauth_pass 1\n}").says(["auth-not-supported"]);
     assert_eq!(lowered.instance().authentication, Authentication::None);
 }
 
@@ -66,7 +62,7 @@ fn unicast_is_refused_where_multicast_works() {
 #[test]
 fn ipv6_is_version_3_and_begins_with_a_link_local_address() {
     let lowered = bare_instance("strict_mode\nversion 2\nvirtual_ipaddress {\nfd00::1\n}");
-    assert_eq!(lowered.codes(), [FIREWALL, "version-2-with-ipv6", "strict-link-local"]);
+    assert_eq!(lowered.codes(), ["version-2-with-ipv6", "strict-link-local"]);
     assert_eq!(lowered.instance().version, Version::V3);
 }
 

@@ -16,6 +16,7 @@ pub struct World {
     files: BTreeMap<PathBuf, (FileFacts, Vec<u8>)>,
     links: BTreeMap<PathBuf, PathBuf>,
     without_ipvs: bool,
+    macvlans: Vec<(String, String, [u8; 6])>,
 }
 
 impl World {
@@ -33,6 +34,12 @@ impl World {
         self.interfaces
             .insert(name.to_owned(), InterfaceFacts { loopback: false, multicast: true, mtu: 1500 });
         self
+    }
+
+    /// With a macvlan as Mainstay makes it.
+    pub fn with_virtual_mac_link(mut self, name: &str, parent: &str, mac: [u8; 6]) -> Self {
+        self.macvlans.push((name.to_owned(), parent.to_owned(), mac));
+        self.with_interface(name)
     }
 
     /// With a kernel that has no IPVS.
@@ -92,6 +99,9 @@ impl World {
 impl Host for World {
     fn interface(&self, name: &str) -> Option<InterfaceFacts> {
         self.interfaces.get(name).copied()
+    }
+    fn is_virtual_mac_link(&self, name: &str, parent: &str, mac: [u8; 6]) -> bool {
+        self.macvlans.contains(&(name.to_owned(), parent.to_owned(), mac))
     }
     fn user(&self, name: &str) -> Option<(u32, u32)> {
         self.users.get(name).copied()

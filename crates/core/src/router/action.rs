@@ -8,8 +8,9 @@ use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::reason::Reason;
-use crate::address::{InterfaceAddress, LinkIndex, Route, Rule};
+use crate::address::{InterfaceAddress, LinkIndex, NoAccept, Route, Rule};
 use crate::lease::{Gate, GateId};
+use crate::link::{FoundSetting, VirtualLink};
 use crate::time::Instant;
 use crate::vrrp::ah::Envelope;
 
@@ -41,6 +42,16 @@ pub enum Action {
     SetGates(Arc<[Gate]>),
     /// Close a gate at once; the addresses behind it are about to be removed. One that is closed is no error.
     CloseGate(GateId),
+    /// All virtual addresses that take no packets, sorted. Empty: none, and nothing of ours stays behind.
+    SetNoAccept(Arc<[NoAccept]>),
+    /// Make a link and bring it up, with the settings of the kernel that go with it; one that is there already is
+    /// adopted. Comes back as [`Input::LinkMade`](super::Input::LinkMade) or
+    /// [`Input::LinkRefused`](super::Input::LinkRefused).
+    MakeLink(Arc<VirtualLink>),
+    /// Remove a link that was made; one that is gone, or is another's, is left alone.
+    RemoveLink(Arc<VirtualLink>),
+    /// Give settings the values they had before a link was made.
+    RestoreSettings(Arc<[FoundSetting]>),
     /// Tell the link whose hardware address an address has: gratuitous ARP or unsolicited neighbour advertisement.
     Announce {
         /// Link to send it on.

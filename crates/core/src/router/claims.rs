@@ -7,6 +7,7 @@ use super::Router;
 use super::action::{Action, Actions};
 use super::alarm::Mac;
 use super::announcer::Announcement;
+use super::kernel::KnownLink;
 use crate::address::LinkIndex;
 use crate::time::Instant;
 use crate::vrrp::instance::Fact;
@@ -91,6 +92,11 @@ impl Router {
     /// Asks the link who has the first addresses of an instance.
     pub(super) fn ask_for_addresses(&self, id: usize, actions: &mut Actions) {
         for (link, address) in self.places(id).take(MOST_ASKED) {
+            // A backup must say nothing with the virtual MAC address, and could not tell its own answer from another's.
+            let is_virtual = |known: &KnownLink| self.virtual_links.get(&known.link.name).is_some();
+            if self.kernel.by_index(link).is_some_and(is_virtual) {
+                continue;
+            }
             if let Some(mac) = self.kernel.by_index(link).and_then(|known| known.link.mac) {
                 actions.push(Action::ProbeAddress { link, mac, address });
             }

@@ -11,6 +11,7 @@ use super::Router;
 use super::action::{Action, Actions, Datagram, Subject};
 use super::alarm::Alarm;
 use super::input::Packet;
+use super::kernel::KnownLink;
 use super::legs::{News, Said, Way};
 use super::limits::{Key, Noise};
 use super::peers::Told;
@@ -37,7 +38,11 @@ impl Router {
         let mut wanted = Vec::new();
         if self.legs.plan.peer_view {
             for (id, instance) in self.instances.iter().enumerate() {
-                wanted.extend(main_ways(instance).map(|way| (way, id, 0, false)));
+                // Never by a virtual link: a backup that says something with the virtual MAC address has the switches
+                // send the master's packets to it.
+                let interface = instance.plan.interface.as_deref().filter(|_| instance.link.is_some());
+                let home = interface.and_then(|name| self.kernel.by_name(self.virtual_links.home(name)));
+                wanted.extend(main_ways(instance, home).map(|way| (way, id, 0, false)));
             }
         }
         for (number, path) in self.legs.plan.paths.iter().enumerate() {
@@ -302,8 +307,8 @@ impl Router {
 }
 
 /// The ways that the adverts of an instance take, for heartbeats beside them.
-fn main_ways(instance: &Instance) -> impl Iterator<Item = Way> + '_ {
-    let exists = instance.plan.interface.is_none() || instance.link.is_some();
+fn main_ways<'a>(instance: &'a Instance, home: Option<&'a KnownLink>) -> impl Iterator<Item = Way> + 'a {
+    let exists = instance.plan.interface.is_none() || home.is_some();
     let source = instance.source.filter(|_| exists);
     let (group, peers) = match &instance.plan.destination {
         Destination::Multicast(group) => (Some(*group), &[][..]),
@@ -311,8 +316,8 @@ fn main_ways(instance: &Instance) -> impl Iterator<Item = Way> + '_ {
     };
     source.into_iter().flat_map(move |source| {
         group.into_iter().chain(peers.iter().map(|peer| peer.address)).map(move |destination| Way {
-            link: instance.link,
-            link_name: instance.plan.interface.clone(),
+            link: home.map(|home| home.link.index),
+            link_name: home.map(|home| home.link.name.clone()),
             source,
             destination,
         })

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::action::Socket;
 use super::plan::RouterPlan;
 use crate::address::{InterfaceAddress, LinkIndex, Route, RouteKey, Rule};
+use crate::link::FoundSetting;
 use crate::time::Duration;
 use crate::vrrp::ah::Envelope;
 
@@ -87,6 +88,20 @@ pub enum Input<'a> {
     /// The kernel would not make the gates of the VIP lease.
     GatesRefused {
         /// Errno.
+        errno: i32,
+    },
+    /// A link that was to be made is there, and up.
+    LinkMade {
+        /// Its name.
+        link: String,
+        /// What was changed for it on other links, as it was before.
+        found: Vec<FoundSetting>,
+    },
+    /// A link could not be made.
+    LinkRefused {
+        /// Its name.
+        link: String,
+        /// Errno; `EEXIST` if there is one of that name that is not like ours.
         errno: i32,
     },
     /// The kernel would not send a heartbeat.

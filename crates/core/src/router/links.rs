@@ -24,6 +24,7 @@ impl Router {
             if let Some((old_name, _)) = old.as_ref().filter(|(old_name, _)| *old_name != name) {
                 self.link_renamed(now, old_name, &name, actions);
             }
+            self.make_missing_about(now, &name, actions);
             self.link_settled(now, index, &name, was_known, actions);
             if old.is_some_and(|(_, old_mac)| old_mac != mac) {
                 self.announce_again(now, &name, actions);
@@ -33,6 +34,7 @@ impl Router {
 
     pub(super) fn link_removed(&mut self, now: Instant, index: LinkIndex, actions: &mut Actions) {
         if let Some(name) = self.kernel.remove_link(index) {
+            self.make_missing_about(now, &name, actions);
             self.resolve_all(actions);
             self.reassess_link(now, &name, actions);
         }
@@ -123,7 +125,8 @@ impl Router {
 
     fn holds_on(&self, id: usize, link: &str) -> bool {
         let plan = &self.instances[id].plan;
-        plan.interface.as_deref() == Some(link)
+        let own = plan.interface.as_deref();
+        own.is_some_and(|own| own == link || self.virtual_links.home(own) == link)
             || plan.addresses.iter().chain(&plan.excluded_addresses).any(|address| address.link == link)
             || plan.routes.iter().flat_map(|route| &route.hops).any(|hop| hop.link.as_deref() == Some(link))
     }
@@ -194,8 +197,14 @@ impl Router {
 
     fn addresses_changed(&mut self, now: Instant, link: LinkIndex, actions: &mut Actions) {
         self.resolve_all(actions);
+        let name = self.kernel.by_index(link).map_or("", |known| known.link.name.as_str());
+        let is_home = |own: &str| self.virtual_links.home(own) == name;
         let concerned: Vec<usize> = (0..self.instances.len())
-            .filter(|id| self.instances[*id].link.is_none_or(|own| own == link))
+            .filter(|id| {
+                let instance = &self.instances[*id];
+                instance.link.is_none_or(|own| own == link)
+                    || instance.plan.interface.as_deref().is_some_and(is_home)
+            })
             .collect();
         self.reassess(now, concerned, actions);
     }
@@ -246,11 +255,18 @@ impl Router {
     /// Finds every instance's link and address anew, and the sockets that follow from them.
     pub(super) fn resolve_all(&mut self, actions: &mut Actions) {
         self.gates.touch();
+        self.unaccepted.touch();
+        self.hold_own_addresses(actions);
         for instance in &mut self.instances {
-            let known = instance.plan.interface.as_deref().and_then(|name| self.kernel.by_name(name));
+            let interface = instance.plan.interface.as_deref();
+            let known = interface.and_then(|name| self.kernel.by_name(name));
             instance.link = known.map(|known| known.link.index);
+            // What leaves by a virtual link comes from the address of the machine behind it.
+            let home = interface.and_then(|name| self.kernel.by_name(self.virtual_links.home(name)));
             let source = instance.plan.source.or_else(|| {
-                known?.primary(instance.plan.family, |address| self.virtual_addresses.contains(&address))
+                known
+                    .and(home)?
+                    .primary(instance.plan.family, |address| self.virtual_addresses.contains(&address))
             });
             instance.set_source(source);
         }

@@ -11,10 +11,11 @@
 //! The files: the vocabulary ([`plan`], [`input`], [`action`], [`reason`], [`report`]); then what a router does with
 //! it: `receive` (packets), `standing` (what keeps an instance from taking part, and its priority), `transition`
 //! (entering and leaving states with their effects, sync groups), `holdings` (addresses, routes and rules that must
-//! be in the kernel), `lease` and `gates` (the VIP lease), `start`, `links`, `claims` (who else has our addresses),
-//! `entries` and `trackers` (facts of each kind), `reload`, and the small books (`deadlines`, `agenda`, `limits`, `alarms`,
+//! be in the kernel), `lease` and `gates` (the VIP lease), `accept` (`no_accept`), `start`, `links`, `claims` (who else has our addresses),
+//! `virtual_links` (links made for the addresses), `entries` and `trackers` (facts of each kind), `reload`, and the small books (`deadlines`, `agenda`, `limits`, `alarms`,
 //! `announcer`, `kernel`).
 
+mod accept;
 pub mod action;
 mod agenda;
 pub mod alarm;
@@ -43,6 +44,7 @@ mod standing;
 mod start;
 mod trackers;
 mod transition;
+mod virtual_links;
 
 pub use action::{
     Action, Actions, Advert, Carries, Datagram, Event, Listen, Notification, NotifyObject, NotifyState,
@@ -60,6 +62,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use self::accept::Unaccepted;
 use self::alarms::Alarms;
 use self::announcer::Announcer;
 use self::deadlines::Deadlines;
@@ -70,6 +73,7 @@ use self::kernel::Kernel;
 use self::legs::Legs;
 use self::limits::{Key, Limits, Noise};
 use self::plan::{Settings, SyncGroupPlan, TrackGroupPlan};
+use self::virtual_links::VirtualLinks;
 use crate::address::Family;
 use crate::heartbeat::BootId;
 use crate::histogram::Histogram;
@@ -105,6 +109,7 @@ pub struct Router {
     /// What is being put back after somebody removed it, in the words of [`entries`].
     restoring: BTreeSet<String>,
     kernel: Kernel,
+    virtual_links: VirtualLinks,
     /// The ways heartbeats take.
     legs: Legs,
     /// Before this moment no peer can count as silent.
@@ -117,6 +122,7 @@ pub struct Router {
     /// When each master's lease is over.
     lease_ends: Deadlines,
     gates: Gates,
+    unaccepted: Unaccepted,
     sockets: Vec<Socket>,
     /// Whose claims to which addresses are to be heard, sorted.
     watches: Vec<claims::Watch>,
@@ -193,6 +199,7 @@ impl Router {
             refusals: BTreeMap::new(),
             restoring: BTreeSet::new(),
             kernel: Kernel::default(),
+            virtual_links: VirtualLinks::default(),
             legs: Legs::new(now, plan.heartbeats.clone()),
             no_silence_before: now,
             holdings: Holdings::default(),
@@ -202,6 +209,7 @@ impl Router {
             deadlines: Deadlines::default(),
             lease_ends: Deadlines::default(),
             gates: Gates::default(),
+            unaccepted: Unaccepted::default(),
             sockets: Vec::new(),
             watches: Vec::new(),
             deaf: BTreeMap::new(),
@@ -239,6 +247,7 @@ impl Router {
         // Before anything is judged: who was held up for too long is master no more.
         self.expire_leases(now, actions);
         self.take_in(now, input, actions);
+        self.settle_unaccepted(begin, actions);
         self.settle_gates(now, begin, actions);
     }
 
@@ -262,6 +271,7 @@ impl Router {
                 self.phase = Phase::Finished;
                 // Whatever a predecessor left behind.
                 self.gates.touch();
+                self.unaccepted.touch();
                 actions.push(Action::Finished);
             }
             (Phase::New, Input::FileRead { file, value }) => self.file_read(now, &file, value, actions),
@@ -285,6 +295,8 @@ impl Router {
                 | Input::RuleRefused { .. }
                 | Input::AdvertRefused { .. }
                 | Input::GatesRefused { .. }
+                | Input::LinkMade { .. }
+                | Input::LinkRefused { .. }
                 | Input::HeartbeatRefused { .. }
                 | Input::ClaimHeard { .. }
                 | Input::SocketBecame { .. }
@@ -319,6 +331,8 @@ impl Router {
             Input::RuleRefused { rule, errno } => self.rule_refused(now, &rule, errno, actions),
             Input::AdvertRefused { instance, errno } => self.advert_refused(now, &instance, errno, actions),
             Input::GatesRefused { errno } => self.gates_refused(now, errno, actions),
+            Input::LinkMade { link, found } => self.link_made(now, &link, found, actions),
+            Input::LinkRefused { link, errno } => self.link_refused(now, &link, errno, actions),
             Input::HeartbeatRefused { leg, errno } => self.heartbeat_refused(now, leg, errno, actions),
             Input::ClaimHeard { link, address, mac } => self.claim_heard(now, link, address, mac, actions),
             Input::SocketBecame { socket, listening } => self.socket_became(now, socket, listening, actions),
@@ -356,6 +370,7 @@ impl Router {
             refusals,
             self.kernel.deadline(),
             self.announcer.deadline(),
+            self.virtual_links.deadline(),
             self.gates.deadline(),
             self.limits.deadline(),
             self.alarms.deadline(),
@@ -383,6 +398,7 @@ impl Router {
         self.take_heartbeat_turns(now, actions);
         self.believe_links(now, actions);
         self.believe_processes(now, actions);
+        self.retry_links(now, actions);
         self.retry_refused(now, actions);
         for announcement in self.announcer.take_due(now) {
             self.send_announcement(announcement, actions);

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::{Family, InterfaceAddress, Route, Rule};
 use crate::bfd::SessionPlan;
+use crate::link::VirtualLink;
 use crate::secret::Password;
 use crate::time::Duration;
 use crate::vrrp::signature::SignaturePlan;
@@ -34,6 +35,8 @@ pub struct RouterPlan {
     pub processes: Vec<ProcessPlan>,
     /// BFD sessions, kept by [`crate::bfd::Sessions`]; the router only follows their verdicts.
     pub bfd: Vec<SessionPlan>,
+    /// Links that are made for the addresses of instances. Names are unique.
+    pub virtual_links: Vec<Arc<VirtualLink>>,
     /// Addresses that exist as long as the daemon runs.
     pub static_addresses: Vec<Arc<InterfaceAddress>>,
     /// Routes that exist as long as the daemon runs.
@@ -161,7 +164,8 @@ pub struct InstancePlan {
     pub version: Version,
     /// Family of the advertised addresses and of the adverts.
     pub family: Family,
-    /// Link the adverts go through; `None` only for unicast with a source address.
+    /// Link the adverts go through, which may be a [virtual one](RouterPlan::virtual_links); `None` only for unicast
+    /// with a source address.
     pub interface: Option<String>,
     /// `dont_track_primary`: a fault of the interface is not ours.
     pub ignore_interface_fault: bool,

@@ -106,6 +106,11 @@ pub enum Reason {
     },
     /// A virtual address, route or rule of ours was removed by somebody and has been put back.
     Restored(String),
+    /// A link for virtual addresses is there.
+    LinkMade {
+        /// The link it is built on.
+        parent: String,
+    },
     /// The kernel refused something.
     Refused {
         /// What: `add address 192.0.2.1/24 dev eth0`.
@@ -443,6 +448,7 @@ impl fmt::Display for Reason {
                 write!(formatter, "{}: {detail}", if *up { "up" } else { "down" })
             }
             Self::Restored(what) => write!(formatter, "{what} was removed by somebody and put back"),
+            Self::LinkMade { parent } => write!(formatter, "made on {parent}"),
             Self::Refused { operation, errno } => {
                 write!(formatter, "the kernel refused to {operation} (errno {errno})")
             }

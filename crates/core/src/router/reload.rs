@@ -23,6 +23,7 @@ impl Router {
         self.legs.replan(plan.heartbeats.clone());
         self.kernel.set_delays(plan.link_delays.clone());
         self.announcer.replan(&plan);
+        self.virtual_links.become_these(plan.virtual_links);
         self.settings = plan.settings;
         self.static_entries = Entries {
             addresses: plan.static_addresses,
@@ -66,6 +67,7 @@ impl Router {
                 rules: plan.static_rules,
             },
         );
+        let gone_links = self.take_virtual_links(now, plan.virtual_links, actions);
         self.hold_static(actions);
 
         let (mut added, mut changed, mut unchanged) = (0, 0, 0);
@@ -130,6 +132,7 @@ impl Router {
         for entries in &released {
             self.release_entries(entries, actions);
         }
+        self.drop_links(gone_links, actions);
         self.end_alarms_of_removed(now, actions);
         self.tell(now, Subject::Node, Reason::Reloaded { added, removed, changed, unchanged }, actions);
         self.reassess_all(now, actions);

@@ -15,6 +15,7 @@ use crate::address::{InterfaceAddress, Route, Rule};
 use crate::bfd::BfdReport;
 use crate::heartbeat::{BootId, HeartbeatRejection};
 use crate::histogram::Histogram;
+use crate::link::{FoundSetting, VirtualLink};
 use crate::time::{Duration, Instant};
 use crate::vrrp::ah::Sequence;
 use crate::vrrp::signature::Marks;
@@ -240,6 +241,10 @@ pub struct Resume {
     pub routes: Vec<Arc<Route>>,
     /// Rules held; likewise.
     pub rules: Vec<Arc<Rule>>,
+    /// Links made; likewise.
+    pub links: Vec<Arc<VirtualLink>>,
+    /// Settings of the kernel that were changed for them, as they were before.
+    pub settings: Vec<FoundSetting>,
 }
 
 /// State of one instance that survives its process.

@@ -67,6 +67,8 @@ impl Router {
             addresses: self.holdings.addresses().cloned().collect(),
             routes: self.holdings.routes().cloned().collect(),
             rules: self.holdings.rules().cloned().collect(),
+            links: self.virtual_links.wanted().cloned().collect(),
+            settings: self.virtual_links.found(),
         }
     }
 

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use super::action::{Actions, Notification, NotifyObject, NotifyState};
 use super::plan::{Tracker, TrackerTarget};
 use super::reason::{Cause, Reason, State};
+use super::virtual_links::Made;
 use super::{Action, Router};
 use crate::address::{InterfaceAddress, Route, Rule};
 use crate::time::Instant;
@@ -121,6 +122,11 @@ impl Router {
 
     fn own_standing(&self, id: usize) -> Standing {
         let mut standing = self.trackers_standing(&self.instances[id].plan.trackers);
+        match self.virtual_links_of(id) {
+            Made::All => {}
+            Made::Soon => return Standing { fault: None, waits: true, ..standing },
+            Made::Not(cause) => return Standing { fault: Some(cause), ..standing },
+        }
         if let Some(cause) = self.interface_fault(id).or_else(|| self.entry_fault(id)) {
             standing.fault = Some(cause);
         }

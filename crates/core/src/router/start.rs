@@ -24,9 +24,13 @@ impl Router {
         actions: &mut Actions,
     ) {
         self.kernel.list(now, links, addresses);
+        let mut predecessor = self.predecessor.take();
+        if let Some(left) = &mut predecessor {
+            self.virtual_links.inherit(core::mem::take(&mut left.settings));
+        }
+        self.make_missing_links(now, actions);
         self.resolve_all(actions);
         self.hold_static(actions);
-        let mut predecessor = self.predecessor.take();
         if let (Some(left), Some(open)) = (&mut predecessor, self.found_open.take()) {
             self.give_up_lost_leases(left, &open);
         }
@@ -105,6 +109,13 @@ impl Router {
 
     /// What a predecessor held under another plan, and nobody holds now.
     fn remove_unplanned(&mut self, left: &Resume, actions: &mut Actions) {
+        self.remove_unplanned_entries(left, actions);
+        let gone = left.links.iter().filter(|link| self.virtual_links.get(&link.name).is_none());
+        actions.extend(gone.cloned().map(Action::RemoveLink));
+        self.restore_settings(actions);
+    }
+
+    fn remove_unplanned_entries(&mut self, left: &Resume, actions: &mut Actions) {
         let held: BTreeSet<_> = self.holdings.rules().collect();
         let rules = left.rules.iter().filter(|rule| !held.contains(rule));
         actions.extend(rules.cloned().map(Action::RemoveRule));
@@ -131,6 +142,7 @@ impl Router {
     ) {
         self.kernel.list(now, links, addresses);
         self.holdings.forget_expected();
+        self.make_missing_links(now, actions);
         self.resolve_all(actions);
         self.reassess_all(now, actions);
         let missing: Vec<Arc<InterfaceAddress>> = self

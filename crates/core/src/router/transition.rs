@@ -154,6 +154,7 @@ impl Router {
         pause: Option<Duration>,
         actions: &mut Actions,
     ) {
+        self.unaccepted.touch();
         let from = self.instances[id].state();
         let held_back = self.instances[id].holds_back();
         if from == State::Master {
@@ -219,6 +220,7 @@ impl Router {
     }
 
     fn hold_and_announce(&mut self, now: Instant, id: usize, actions: &mut Actions) {
+        self.unaccepted.touch();
         let _ = self.hold_entries(&Entries::of(&self.instances[id].plan), actions);
         let rounds = self.instances[id].plan.announce.repeat;
         self.announce(now, id, rounds, false, actions);
@@ -281,7 +283,8 @@ impl Router {
         for _ in 0..rounds {
             for (address, link) in &targets {
                 let announcement = Announcement { instance: id, link: *link, address: address.address };
-                if self.announcer.admit(now, &address.link, announcement) {
+                let home = self.virtual_links.home(&address.link);
+                if self.announcer.admit(now, home, announcement) {
                     self.send_announcement(announcement, actions);
                 }
             }
@@ -445,6 +448,7 @@ impl Router {
     pub(super) fn shut_down(&mut self, now: Instant, actions: &mut Actions) {
         self.phase = Phase::Finished;
         self.gates.touch();
+        self.unaccepted.touch();
         for id in 0..self.instances.len() {
             let before = self.instances[id].state();
             self.step_instance(now, id, Fact::Ending(Cause::Shutdown), actions);
@@ -455,6 +459,7 @@ impl Router {
         self.settle_groups(now, actions);
         if !self.settings.keep_addresses_on_exit {
             self.release_static(actions);
+            self.remove_virtual_links(actions);
         }
         self.legs.say_goodbye();
         self.say_heartbeats(now, true, actions);

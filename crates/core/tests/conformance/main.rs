@@ -13,6 +13,7 @@
 
 mod harness;
 
+mod accept;
 mod alarms;
 mod authentication;
 mod claims;
@@ -31,3 +32,4 @@ mod rejected;
 mod reload;
 mod timing;
 mod tracking;
+mod virtual_links;

@@ -74,6 +74,8 @@ enum Fact {
     OurAddressReleased,
     HeartbeatOfMaster,
     HeartbeatRefused,
+    UnknownLinkMade,
+    UnknownLinkRefused,
     ScriptFailed,
     ScriptSucceeded,
     UnknownScriptFinished,
@@ -97,7 +99,7 @@ enum Fact {
 
 use Fact::*;
 
-const FACTS: [Fact; 48] = [
+const FACTS: [Fact; 50] = [
     TickNothingDue,
     TickDue,
     AdvertHigher,
@@ -127,6 +129,8 @@ const FACTS: [Fact; 48] = [
     OurAddressReleased,
     HeartbeatOfMaster,
     HeartbeatRefused,
+    UnknownLinkMade,
+    UnknownLinkRefused,
     ScriptFailed,
     ScriptSucceeded,
     UnknownScriptFinished,
@@ -214,6 +218,8 @@ fn tell(node: &mut Node, fact: Fact) {
         OurAddressReleased => node.step(Input::AddressReleased(virtual_address("192.0.2.1", "eth0"))),
         HeartbeatOfMaster => node.hear_heartbeat(heartbeat()),
         HeartbeatRefused => node.step(Input::HeartbeatRefused { leg: 1, errno: EPERM }),
+        UnknownLinkMade => node.step(Input::LinkMade { link: "vrrp.9".into(), found: vec![] }),
+        UnknownLinkRefused => node.step(Input::LinkRefused { link: "vrrp.9".into(), errno: EPERM }),
         ScriptFailed => node.finish_script("chk", 1),
         ScriptSucceeded => node.finish_script("chk", 0),
         UnknownScriptFinished => node.finish_script("nobody's", 1),
@@ -299,6 +305,8 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | GatesRefused
             | OurAddressReleased
             | HeartbeatRefused
+            | UnknownLinkMade
+            | UnknownLinkRefused
             | ScriptFailed
             | ScriptSucceeded
             | UnknownScriptFinished
@@ -352,6 +360,8 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | GatesRefused
             | OurAddressReleased
             | HeartbeatRefused
+            | UnknownLinkMade
+            | UnknownLinkRefused
             | ScriptFailed
             | ScriptSucceeded
             | UnknownScriptFinished
@@ -422,6 +432,8 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | GatesRefused
             | OurAddressReleased
             | HeartbeatRefused
+            | UnknownLinkMade
+            | UnknownLinkRefused
             | ScriptFailed
             | ScriptSucceeded
             | UnknownScriptFinished
@@ -472,6 +484,8 @@ fn expected(state: State, fact: Fact) -> (Option<State>, Vec<&'static str>) {
             | GatesRefused
             | OurAddressReleased
             | HeartbeatRefused
+            | UnknownLinkMade
+            | UnknownLinkRefused
             | ScriptFailed
             | ScriptSucceeded
             | UnknownScriptFinished
@@ -547,6 +561,8 @@ fn every_input_is_a_row() {
         Input::AdvertRefused { .. } => Fact::AdvertRefused,
         Input::GatesRefused { .. } => Fact::GatesRefused,
         Input::AddressReleased(_) => OurAddressReleased,
+        Input::LinkMade { .. } => UnknownLinkMade,
+        Input::LinkRefused { .. } => UnknownLinkRefused,
         Input::ScriptFinished { .. } => ScriptFailed,
         Input::FileRead { .. } => FileBad,
         Input::ProcessesCounted { .. } => ProcessGone,

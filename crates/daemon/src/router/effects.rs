@@ -9,11 +9,12 @@ use mainstay_core::address::LinkIndex;
 use mainstay_core::router::{Action, Input};
 use mainstay_system::announce::{Announcement, Announcer};
 use mainstay_system::netlink::{Change, Writer};
-use mainstay_system::{Error, sysctl};
+use mainstay_system::virtual_link::{self, Made};
+use mainstay_system::{Error, accept, sysctl};
 
 use super::gates::Gatekeeper;
 use super::outcome::{Outcome, Reporter};
-use super::segment::{GateOrder, Segment, Telling, segments};
+use super::segment::{GateOrder, LinkOrder, Segment, Telling, segments};
 
 /// Stack of a lane in bytes. Locked memory is there from the first moment on, so that a default stack of 2 MiB would
 /// count in full.
@@ -96,7 +97,10 @@ impl Lane {
     }
 
     fn perform(&mut self, segment: Segment) {
-        let Segment { gates, promotions, changes, announcements, tellings } = segment;
+        let Segment { links, gates, promotions, changes, announcements, tellings } = segment;
+        for order in links {
+            self.see_to_link(order);
+        }
         for order in gates {
             match order {
                 GateOrder::Become(wanted) => self.gatekeeper.become_these(&wanted, &self.reporter),
@@ -116,6 +120,41 @@ impl Lane {
                 Telling::Tell(event) => Outcome::Tell(event),
             });
         }
+    }
+
+    fn see_to_link(&mut self, order: LinkOrder) {
+        match order {
+            LinkOrder::Make(link) => {
+                let name = link.name.clone();
+                let input = match virtual_link::make(&mut self.writer, &link) {
+                    Ok(Made { found, complaints }) => {
+                        complaints.iter().for_each(|error| self.complain(error));
+                        Input::LinkMade { link: name, found }
+                    }
+                    Err(error) => Input::LinkRefused { link: name, errno: error.errno() },
+                };
+                self.reporter.report(Outcome::Link(input));
+            }
+            LinkOrder::Remove(link) => {
+                if let Err(error) = virtual_link::remove(&mut self.writer, &link) {
+                    self.complain(&error);
+                }
+            }
+            LinkOrder::NoAccept(addresses) => {
+                if let Err(error) = accept::become_these(&addresses)
+                    && !addresses.is_empty()
+                {
+                    self.complain(&error);
+                }
+            }
+            LinkOrder::Restore(found) => {
+                virtual_link::restore(&found).iter().for_each(|error| self.complain(error));
+            }
+        }
+    }
+
+    fn complain(&self, error: &Error) {
+        self.reporter.complain(format!("{} {}", error.operation, error.object), error.errno());
     }
 
     fn change(&mut self, changes: &[Change]) {

@@ -428,6 +428,7 @@ fn is_state_change(order: &Action) -> bool {
                 | Reason::LeaseArmed { .. }
                 | Reason::LeaseWithoutPeer
                 | Reason::LettingGo
+                | Reason::LinkMade { .. }
                 | Reason::Reloaded { .. }
         ),
         _ => false,

@@ -187,6 +187,11 @@ impl EventLoop {
         while let Ok(outcome) = self.outcomes.try_recv() {
             match outcome {
                 Outcome::Refused(input) => self.step(input),
+                Outcome::Link(input) => {
+                    // What was made has been told by the kernel already.
+                    self.hear()?;
+                    self.step(input);
+                }
                 Outcome::Released(addresses) => {
                     addresses.into_iter().for_each(|address| self.step(Input::AddressReleased(address)));
                 }

@@ -17,6 +17,8 @@ use super::claims::Place;
 pub enum Outcome {
     /// The kernel refused something the core wants to know of.
     Refused(Input<'static>),
+    /// A link for virtual addresses was made, or could not be.
+    Link(Input<'static>),
     /// These addresses were removed, or could not be, and everything ordered before was done.
     Released(Vec<Arc<InterfaceAddress>>),
     /// Everything ordered before took effect: now others may know.

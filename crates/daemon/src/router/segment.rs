@@ -10,15 +10,18 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use mainstay_core::address::LinkIndex;
+use mainstay_core::address::{LinkIndex, NoAccept};
 use mainstay_core::lease::{Gate, GateId};
+use mainstay_core::link::{FoundSetting, VirtualLink};
 use mainstay_core::router::{Action, Event, Notification};
 use mainstay_system::netlink::Change;
 
 /// Orders that are performed together.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Segment {
-    /// Gates, in order, before anything else: an address is taken away behind a closed gate.
+    /// Links that are made or removed, in order, before anything else: all the rest may be about them.
+    pub links: Vec<LinkOrder>,
+    /// Gates, in order, before addresses: an address is taken away behind a closed gate.
     pub gates: Vec<GateOrder>,
     /// Changes to the kernel, in order.
     pub changes: Vec<Change>,
@@ -37,6 +40,19 @@ pub enum GateOrder {
     Become(Arc<[Gate]>),
     /// One is closed.
     Close(GateId),
+}
+
+/// What is to become of a link for virtual addresses.
+#[derive(Debug, PartialEq, Eq)]
+pub enum LinkOrder {
+    /// It is made.
+    Make(Arc<VirtualLink>),
+    /// It is removed.
+    Remove(Arc<VirtualLink>),
+    /// Settings get back the values they had.
+    Restore(Arc<[FoundSetting]>),
+    /// These addresses take no packets, whatever link they are on.
+    NoAccept(Arc<[NoAccept]>),
 }
 
 /// Something to be told.
@@ -75,6 +91,7 @@ pub fn segments(orders: impl IntoIterator<Item = Action>) -> Vec<Segment> {
 }
 
 enum Order {
+    Link(LinkOrder),
     Gate(GateOrder),
     Change(Change),
     Promote(String),
@@ -93,6 +110,10 @@ impl Order {
             Action::RemoveRule(rule) => Self::Change(Change::RemoveRule(rule)),
             Action::Announce { link, mac, address } => Self::Announce(link, mac, address),
             Action::PromoteSecondaries(link) => Self::Promote(link),
+            Action::MakeLink(link) => Self::Link(LinkOrder::Make(link)),
+            Action::RemoveLink(link) => Self::Link(LinkOrder::Remove(link)),
+            Action::SetNoAccept(addresses) => Self::Link(LinkOrder::NoAccept(addresses)),
+            Action::RestoreSettings(found) => Self::Link(LinkOrder::Restore(found)),
             Action::SetGates(gates) => Self::Gate(GateOrder::Become(gates)),
             Action::CloseGate(gate) => Self::Gate(GateOrder::Close(gate)),
             Action::Notify(notification) => Self::Say(Telling::Notify(notification)),
@@ -111,6 +132,7 @@ impl Order {
             Self::Change(change) => {
                 change.is_removal() && !(segment.announcements.is_empty() && segment.tellings.is_empty())
             }
+            Self::Link(_) => !segment.is_empty_but_for_links(),
             // Changes ordered before it must not see it.
             Self::Promote(_) => !segment.changes.is_empty(),
             // The first order of a kind of its own, so that nothing is answered for behind a gate that should be closed.
@@ -121,6 +143,10 @@ impl Order {
 }
 
 impl Segment {
+    fn is_empty_but_for_links(&self) -> bool {
+        self.gates.is_empty() && self.is_empty_but_for_gates()
+    }
+
     fn is_empty_but_for_gates(&self) -> bool {
         self.promotions.is_empty()
             && self.changes.is_empty()
@@ -130,6 +156,7 @@ impl Segment {
 
     fn push(&mut self, order: Order) {
         match order {
+            Order::Link(link) => self.links.push(link),
             Order::Gate(gate) => self.gates.push(gate),
             Order::Change(change) => self.changes.push(change),
             Order::Promote(link) => self.promotions.push(link),
@@ -142,7 +169,8 @@ impl Segment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mainstay_core::address::{AddressFlags, InterfaceAddress};
+    use mainstay_core::address::{AddressFlags, Family, InterfaceAddress};
+    use mainstay_core::link::{OwnAddress, VirtualKind};
     use mainstay_core::router::{NotifyObject, NotifyState};
 
     fn address(number: u8) -> Arc<InterfaceAddress> {
@@ -235,6 +263,30 @@ mod tests {
         assert_eq!(segments.len(), 2);
         assert_eq!(segments[1].promotions, ["eth0"]);
         assert_eq!(segments[1].changes.len(), 1);
+    }
+
+    #[test]
+    fn a_link_is_made_before_what_goes_on_it_and_removed_after_what_came_off() {
+        let link = Arc::new(VirtualLink {
+            name: "vrrp.51".to_owned(),
+            parent: "eth0".to_owned(),
+            kind: VirtualKind::Macvlan { mac: [0, 0, 0x5e, 0, 1, 51] },
+            group: None,
+            family: Family::V4,
+            ipv6: false,
+            own: OwnAddress::None,
+        });
+        let segments = segments([
+            Action::MakeLink(Arc::clone(&link)),
+            Action::AddAddress(address(1)),
+            Action::RemoveAddress(address(1)),
+            Action::RemoveLink(Arc::clone(&link)),
+            Action::RestoreSettings(Arc::from([])),
+        ]);
+        assert_eq!(segments.len(), 2);
+        assert_eq!(segments[0].links, [LinkOrder::Make(Arc::clone(&link))]);
+        assert_eq!(segments[0].changes.len(), 2);
+        assert_eq!(segments[1].links, [LinkOrder::Remove(link), LinkOrder::Restore(Arc::from([]))]);
     }
 
     #[test]

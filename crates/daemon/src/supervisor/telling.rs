@@ -114,6 +114,7 @@ const fn level(reason: &Reason) -> Level {
         | Reason::LeaseArmed { .. }
         | Reason::LeaseWithoutPeer
         | Reason::LettingGo
+        | Reason::LinkMade { .. }
         | Reason::PathUp { .. }
         | Reason::PathDown { left: true, .. }
         | Reason::Reloaded { .. } => Level::INFO,

@@ -7,13 +7,17 @@
 //! hands at the same work, of which the kernel's cannot fail and this one also tidies up. Without a lease it is the only
 //! one.
 
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use mainstay_core::link::{FoundSetting, VirtualLink};
 use mainstay_core::router::{Resume, RouterPlan, State};
+use mainstay_system::accept;
 use mainstay_system::clock;
 use mainstay_system::lease::Gates;
 use mainstay_system::netlink::{Change, Writer};
+use mainstay_system::virtual_link;
 
 use super::Supervisor;
 
@@ -99,12 +103,16 @@ impl Supervisor {
         let stays = plan.settings.keep_addresses_on_exit;
         let left = self.resume.as_ref().filter(|_| !stays);
         let removals = left.map(|left| removals(left, plan)).unwrap_or_default();
+        let links = left.map(|left| left.links.clone()).unwrap_or_default();
+        let settings = left.map(|left| left.settings.clone()).unwrap_or_default();
         tracing::error!("no router could hand over: the supervisor takes away what is left");
         self.work_aside(move || {
             let no_gates = || Gates::open()?.become_these(&[], clock::now());
-            if let Err(error) = remove(&removals).and_then(|()| no_gates()) {
+            let all_accepted = || accept::become_these(&[]);
+            if let Err(error) = remove(&removals).and_then(|()| no_gates()).and_then(|()| all_accepted()) {
                 tracing::error!("taking away what the router left: {error}");
             }
+            remove_links(&links, &settings);
         });
     }
 
@@ -152,6 +160,18 @@ fn remove(removals: &[Change]) -> mainstay_system::Result<()> {
         tracing::error!("{:?} was refused (errno {})", removals[refusal.place], refusal.errno);
     }
     Ok(())
+}
+
+/// Removes links that were made for addresses, and gives back what was changed for them.
+fn remove_links(links: &[Arc<VirtualLink>], settings: &[FoundSetting]) {
+    if links.is_empty() {
+        return;
+    }
+    let removed = Writer::open()
+        .and_then(|mut writer| links.iter().try_for_each(|link| virtual_link::remove(&mut writer, link)));
+    for error in removed.err().into_iter().chain(virtual_link::restore(settings)) {
+        tracing::error!("taking away what the router left: {error}");
+    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,10 @@ mod crash;
 
 mod paths;
 
+mod vmac;
+
+mod accept;
+
 mod lease;
 
 mod kernel;

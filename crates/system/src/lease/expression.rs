@@ -23,6 +23,10 @@ pub enum Meta {
     Protocol = 1,
     /// Index of the link it leaves by, four bytes in host order.
     OutputLink = 5,
+    /// Name of the link it came in by, sixteen bytes.
+    InputName = 6,
+    /// Name of the link it leaves by, sixteen bytes.
+    OutputName = 7,
     /// Protocol behind the IP header and its extensions, one byte.
     Transport = 16,
 }
@@ -30,6 +34,8 @@ pub enum Meta {
 /// Where an offset is counted from (`enum nft_payload_bases`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Base {
+    /// The Ethernet header.
+    Link = 0,
     /// The IP or ARP header.
     Network = 1,
     /// What is behind the IP header and its extensions.
@@ -41,6 +47,8 @@ pub enum Base {
 pub enum Verdict<'a> {
     /// The packet is gone.
     Drop,
+    /// The packet passes this chain.
+    Accept,
     /// Back to the chain we came from.
     Return,
     /// Rules of another chain.
@@ -50,9 +58,10 @@ pub enum Verdict<'a> {
 impl Verdict<'_> {
     /// Writes it as `NFTA_DATA_VERDICT`.
     pub fn write(self, data: &mut Attributes<'_>) {
-        // `NF_DROP`, `NFT_RETURN`, `NFT_JUMP`, in two's complement.
+        // `NF_DROP`, `NF_ACCEPT`, `NFT_RETURN`, `NFT_JUMP`, in two's complement.
         let code: i32 = match self {
             Self::Drop => 0,
+            Self::Accept => 1,
             Self::Return => -5,
             Self::Jump(_) => -3,
         };
@@ -93,6 +102,17 @@ impl Expressions<'_, '_> {
             data.u32(2, base as u32);
             data.u32(3, offset);
             data.u32(4, length);
+        });
+        self
+    }
+
+    /// Overwrites bytes of the packet with those of a register.
+    pub fn overwrite(&mut self, base: Base, offset: u32, length: u32, from: Register) -> &mut Self {
+        self.push("payload", |data| {
+            data.u32(2, base as u32);
+            data.u32(3, offset);
+            data.u32(4, length);
+            data.u32(5, from.0);
         });
         self
     }

@@ -14,6 +14,9 @@ const BATCH_END: u16 = 0x11;
 /// `NFPROTO_NETDEV`: tables whose chains sit on links.
 const FAMILY_NETDEV: u8 = 5;
 
+/// `NFPROTO_INET`: tables whose chains see what IPv4 and IPv6 take in and send.
+const FAMILY_INET: u8 = 1;
+
 /// `struct nlmsghdr` and the `struct nfgenmsg` behind it.
 pub const HEADER: usize = 16;
 pub const FAMILY_HEADER: usize = 4;
@@ -87,12 +90,22 @@ pub struct Batch {
     bytes: Vec<u8>,
     wishes: Vec<Wish>,
     last: usize,
+    family: u8,
 }
 
 impl Batch {
-    /// An empty one.
+    /// An empty one, for tables of the family `netdev`.
     pub fn new() -> Self {
-        let mut batch = Self { bytes: Vec::new(), wishes: Vec::new(), last: 0 };
+        Self::for_family(FAMILY_NETDEV)
+    }
+
+    /// An empty one, for tables of the family `inet`.
+    pub fn for_inet() -> Self {
+        Self::for_family(FAMILY_INET)
+    }
+
+    fn for_family(family: u8) -> Self {
+        let mut batch = Self { bytes: Vec::new(), wishes: Vec::new(), last: 0, family };
         header(&mut batch.bytes, BATCH_BEGIN, NLM_F_REQUEST, 0, 0, SUBSYSTEM);
         batch
     }
@@ -114,7 +127,7 @@ impl Batch {
         };
         let kind = SUBSYSTEM << 8 | number;
         let sequence = u32::try_from(self.wishes.len()).unwrap_or(u32::MAX);
-        header(&mut self.bytes, kind, NLM_F_REQUEST | flags, sequence, FAMILY_NETDEV, 0);
+        header(&mut self.bytes, kind, NLM_F_REQUEST | flags, sequence, self.family, 0);
         write(&mut Attributes(&mut self.bytes));
         end_message(&mut self.bytes, self.last);
     }

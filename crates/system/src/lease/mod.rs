@@ -40,10 +40,10 @@
 //! Linux 5.16 (the egress hook) with `nf_tables` and `nft_fib_netdev`, `CAP_NET_ADMIN`; not the `nft` program. See
 //! [`Gates::supported`].
 
-mod expression;
-mod message;
+pub(crate) mod expression;
+pub(crate) mod message;
 mod settle;
-mod socket;
+pub(crate) mod socket;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};

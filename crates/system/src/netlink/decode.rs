@@ -122,6 +122,61 @@ fn link(payload: &[u8]) -> Option<Link> {
     (!link.name.is_empty() && index.0 != 0).then_some(link)
 }
 
+/// What a link is, for whoever makes links.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    pub link: Link,
+    /// `macvlan`, `ipvlan`, ...; empty for hardware.
+    pub kind: String,
+    /// Mode of a macvlan or an ipvlan.
+    pub mode: Option<u32>,
+    /// Device group.
+    pub group: u32,
+    /// The VRF it belongs to.
+    pub vrf: Option<u32>,
+}
+
+/// The first link described in a datagram.
+pub fn description(datagram: &[u8]) -> Option<Description> {
+    let header: [u8; HEADER] = *datagram.first_chunk()?;
+    let payload = datagram.get(HEADER..u32_at(&header, 0)? as usize)?;
+    if u16::from_ne_bytes([header[4], header[5]]) != libc::RTM_NEWLINK {
+        return None;
+    }
+    let mut described =
+        Description { link: link(payload)?, kind: String::new(), mode: None, group: 0, vrf: None };
+    let mut master = None;
+    for (kind, value) in attributes(payload, LINK_HEADER) {
+        match kind {
+            libc::IFLA_GROUP => described.group = u32_at(value, 0)?,
+            libc::IFLA_MASTER => master = u32_at(value, 0),
+            libc::IFLA_LINKINFO => {
+                for (kind, value) in attributes(value, 0) {
+                    match kind {
+                        libc::IFLA_INFO_KIND => described.kind = text(value),
+                        libc::IFLA_INFO_DATA => described.mode = mode(value),
+                        libc::IFLA_INFO_SLAVE_KIND if text(value) == "vrf" => described.vrf = Some(0),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    described.vrf = described.vrf.and(master);
+    Some(described)
+}
+
+/// `IFLA_MACVLAN_MODE` has four bytes, `IFLA_IPVLAN_MODE` two.
+fn mode(data: &[u8]) -> Option<u32> {
+    const MODE: u16 = 1;
+    let (_, value) = attributes(data, 0).find(|(kind, _)| *kind == MODE)?;
+    match *value {
+        [a, b] => Some(u16::from_ne_bytes([a, b]).into()),
+        _ => u32_at(value, 0),
+    }
+}
+
 /// Whether a link's description (`IFLA_LINKINFO`) is that of one end of a pair.
 fn is_pair(description: &[u8]) -> bool {
     attributes(description, 0).any(|(kind, value)| {

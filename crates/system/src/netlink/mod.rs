@@ -6,11 +6,13 @@
 
 mod decode;
 mod encode;
+mod link;
 mod monitor;
 pub(crate) mod socket;
 mod tables;
 mod writer;
 
+pub(crate) use link::Description;
 pub use monitor::{Heard, Monitor};
 pub(crate) use socket::borrow;
 pub use tables::{Tables, tables};

@@ -124,6 +124,37 @@ impl Writer {
         Ok(refusals)
     }
 
+    /// Makes one request of any kind and reads until it is answered; `heard` sees what the kernel says, the answer
+    /// included.
+    pub(super) fn ask(
+        &mut self,
+        request: RouteNetlinkMessage,
+        flags: u16,
+        mut heard: impl FnMut(&[u8]),
+    ) -> io::Result<()> {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.batch.clear();
+        encode::append(&mut self.batch, request, flags | NLM_F_REQUEST | NLM_F_ACK, self.sequence);
+        self.socket.send(&self.batch, 0)?;
+        loop {
+            let length = match self.socket.recv(&mut &mut self.answers[..], 0) {
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let datagram = &self.answers[..length.min(DATAGRAM)];
+            heard(datagram);
+            for message in decode::messages(datagram) {
+                match message {
+                    Message::Answer { sequence, errno } if sequence == self.sequence => {
+                        return if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno)) };
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
     fn apply_chunk(
         &mut self,
         changes: &[Change],

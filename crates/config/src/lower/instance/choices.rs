@@ -149,36 +149,15 @@ pub(super) fn interval(lowering: &mut Lowering<'_>, draft: &Draft, version: Vers
     rounded
 }
 
-pub(super) fn accept(lowering: &mut Lowering<'_>, draft: &Draft, strict: bool, owner: bool) -> bool {
-    let accept = owner || if strict { draft.accept_said.is_some() } else { draft.no_accept_said.is_none() };
-    if !accept {
-        lowering.report.not_yet(
-            draft.no_accept_said.unwrap_or(draft.span),
-            if strict { "strict mode without accept" } else { "no_accept" },
-            "packets to the virtual addresses are not dropped by a firewall",
-        );
-    }
-    accept
+/// Whether packets for the virtual addresses are taken: always by an owner, in strict mode only if that is said.
+pub(super) const fn accept(draft: &Draft, strict: bool, owner: bool) -> bool {
+    owner || if strict { draft.accept_said.is_some() } else { draft.no_accept_said.is_none() }
 }
 
-/// What goes with virtual MAC addresses only.
-pub(super) fn vmac(lowering: &mut Lowering<'_>, draft: &Draft) {
-    let report = &mut lowering.report;
-    match (draft.vmac, draft.vmac_transmit_base) {
-        (None, Some(span)) => {
-            report
-                .complain("vmac-word", span, "`vmac_xmit_base` only goes with use_vmac")
-                .because("it is ignored");
-        }
-        (Some(span), None) if draft.peers.is_unicast() => {
-            report
-                .complain("vmac-word", span, "unicast with use_vmac needs `vmac_xmit_base`")
-                .because("keepalived sets it");
-        }
-        (None, None) | (Some(_), _) => {}
-    }
-    if let (Some(_), Some(span)) = (draft.vmac, draft.promote_secondaries) {
-        report.complain("vmac-word", span, "`promote_secondaries` is always set with use_vmac");
+/// A link with a virtual MAC address has `promote_secondaries` set in any case.
+pub(super) fn promoted_anyway(lowering: &mut Lowering<'_>, draft: &Draft) {
+    if let (Some(_), Some(span)) = (&draft.vmac.link, draft.promote_secondaries) {
+        lowering.report.complain("vmac-word", span, "`promote_secondaries` is always set with use_vmac");
     }
 }
 

@@ -5,6 +5,7 @@ mod words;
 
 use std::net::IpAddr;
 use std::num::NonZeroU8;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_core::address::{InterfaceAddress, Route, Rule};
@@ -14,7 +15,7 @@ use super::notify::Notify;
 use super::trackers::{self, Placed};
 use super::{
     Lowering, announce, authentication, lease, only_name, signature, strict, sync_group, unicast,
-    virtual_addresses,
+    virtual_addresses, vmac,
 };
 use crate::tree::{Span, Statement, Word};
 
@@ -45,7 +46,7 @@ pub(crate) struct Draft {
     pub(crate) routes: Vec<Route>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) no_addresses_wanted: bool,
-    pub(crate) vmac: Option<Span>,
+    pub(crate) vmac: vmac::Said,
     order: usize,
     state: Option<(WantedState, Span)>,
     vrid: Option<NonZeroU8>,
@@ -66,7 +67,6 @@ pub(crate) struct Draft {
     notify: Notify,
     receive_buffer: Option<u32>,
     native_ipv6: Option<Span>,
-    vmac_transmit_base: Option<Span>,
 }
 
 impl Draft {
@@ -93,7 +93,7 @@ impl Draft {
             routes: Vec::new(),
             rules: Vec::new(),
             no_addresses_wanted: false,
-            vmac: None,
+            vmac: vmac::Said::default(),
             order,
             state: None,
             vrid: None,
@@ -114,7 +114,6 @@ impl Draft {
             notify: Notify::default(),
             receive_buffer: None,
             native_ipv6: None,
-            vmac_transmit_base: None,
         }
     }
 }
@@ -165,8 +164,11 @@ fn finish(lowering: &mut Lowering<'_>, mut draft: Draft) -> Option<InstancePlan>
     };
     let strict = draft.strict.unwrap_or(lowering.defaults.strict);
     let mut version = choices::version(lowering, &draft, family, strict);
-    if strict && !strict::apply(lowering, &mut draft, family, &mut version, wanted, owner) {
-        return None;
+    if strict {
+        draft.vmac.make_strict(lowering);
+        if !strict::apply(lowering, &mut draft, family, &mut version, wanted, owner) {
+            return None;
+        }
     }
     if wanted == WantedState::Master && !owner && draft.authentication.is_ah() && version == Version::V2 {
         lowering
@@ -181,11 +183,23 @@ fn finish(lowering: &mut Lowering<'_>, mut draft: Draft) -> Option<InstancePlan>
     }
     let preempt = choices::preempt(lowering, &draft, wanted, owner);
     let interval = choices::interval(lowering, &draft, version);
-    choices::vmac(lowering, &draft);
+    choices::promoted_anyway(lowering, &draft);
+    let interface = interface?;
+    let facts = vmac::Facts {
+        family,
+        vrid: vrid?,
+        unicast: draft.peers.is_unicast(),
+        has_ipv6: draft.addresses.iter().chain(&draft.excluded).any(|(own, _)| own.address.is_ipv6()),
+        link_local: draft.peers.source().filter(|source| source.is_ipv6() && is_link_local(*source)),
+    };
+    let said = std::mem::take(&mut draft.vmac);
+    let (mut links, adverts) = vmac::settle(lowering, said, interface.as_deref(), facts)?;
     let in_group = sync_group::forbids_weights(lowering, &name);
     let placed = choices::own_interface_left_out(lowering, std::mem::take(&mut draft.trackers), &draft);
     let mut trackers = trackers::settle(lowering, placed, owner, in_group);
-    let addresses = virtual_addresses::settle(lowering, &mut draft, family, version, strict, &mut trackers)?;
+    let settled =
+        virtual_addresses::settle(lowering, &mut draft, family, version, strict, &mut links, &mut trackers);
+    let addresses = settled?;
     if let (Some(signature), Some(span)) = (&draft.signature, draft.authentication.span()) {
         lowering
             .report
@@ -208,7 +222,7 @@ fn finish(lowering: &mut Lowering<'_>, mut draft: Draft) -> Option<InstancePlan>
             .warn("track-source-without-source", span, "`track_src_ip` needs mcast_src_ip or unicast_src_ip")
             .because("it is ignored");
     }
-    let accept = choices::accept(lowering, &draft, strict, owner);
+    let accept = choices::accept(&draft, strict, owner);
     let defaults = &lowering.defaults;
     let announce = draft.announce.over(defaults.announce);
     let notify_deleted = draft.notify.deleted;
@@ -222,7 +236,7 @@ fn finish(lowering: &mut Lowering<'_>, mut draft: Draft) -> Option<InstancePlan>
         vrid: vrid?,
         version,
         family,
-        interface: interface?,
+        interface: adverts,
         ignore_interface_fault: draft.ignore_interface_fault,
         source,
         track_source,
@@ -270,6 +284,7 @@ fn finish(lowering: &mut Lowering<'_>, mut draft: Draft) -> Option<InstancePlan>
         lease: None,
     };
     plan.lease = draft.lease.settle(&mut lowering.report, lowering.defaults.lease, &plan);
+    lowering.model.router.virtual_links.extend(links.into_made().map(Arc::new));
     if let Some(commands) = draft.notify.finish(lowering) {
         lowering.model.instance_notify.insert(name, commands);
     }

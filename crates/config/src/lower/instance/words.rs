@@ -20,6 +20,7 @@ pub(super) fn read(lowering: &mut Lowering<'_>, draft: &mut Draft, statement: &S
     if draft.peers.word(lowering, statement)
         || draft.notify.word(lowering, statement)
         || draft.announce.word(&mut lowering.report, statement, keyword, 0)
+        || draft.vmac.word(lowering, statement)
         || draft.lease.word(&mut lowering.report, statement)
         || heartbeats::path_word(lowering, statement, Some(&draft.name))
         || blocks(lowering, draft, statement)
@@ -113,6 +114,9 @@ fn blocks(lowering: &mut Lowering<'_>, draft: &mut Draft, statement: &Statement)
             };
             for line in lines {
                 if let Some(address) = addresses::lower(lowering, line, Place::Virtual) {
+                    if line.arguments().iter().any(|word| word.text == "use_vmac") {
+                        draft.vmac.marked.push(line.span());
+                    }
                     place.push((address, line.span()));
                 }
             }
@@ -163,13 +167,6 @@ fn flags(lowering: &mut Lowering<'_>, draft: &mut Draft, statement: &Statement) 
         "probe_before_take" => draft.probe_before_take = switch(report, statement),
         "claim_watch" => draft.claim_watch = switch(report, statement),
         "native_ipv6" => draft.native_ipv6 = Some(span),
-        "use_vmac" | "use_ipvlan" => {
-            draft.vmac = Some(span);
-            let instead = "adverts and addresses use the interface itself and its own MAC address";
-            report.not_yet(span, statement.keyword(), instead);
-        }
-        "use_vmac_addr" => report.not_yet(span, "use_vmac_addr", "addresses go on their interfaces"),
-        "vmac_xmit_base" => draft.vmac_transmit_base = Some(span),
         _ => return false,
     }
     true

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use mainstay_core::address::{InterfaceAddress, Prefix, RouteKey, RuleAction};
+use mainstay_core::address::{InterfaceAddress, NoAccept, Prefix, RouteKey, RuleAction};
 use mainstay_core::heartbeat::{BootId, Heartbeat, HeartbeatRejection, Key, packet};
 use mainstay_core::lease::{Gate, Guard};
+use mainstay_core::link::{FoundSetting, VirtualKind, VirtualLink};
 use mainstay_core::router::report::{Counters, InstanceReport};
 use mainstay_core::router::{
     Advert, Event, Input, Link, Mismatch, NotifyObject, Packet, Reason, Resume, Router, RouterPlan,
@@ -28,6 +29,10 @@ pub struct Node {
     pub addresses: BTreeSet<(LinkIndex, IpAddr)>,
     /// Which adverts the kernel refuses to send.
     pub refuses: fn(&Advert) -> bool,
+    /// What making a link changes on other links, as it was before.
+    pub settings_found: Vec<FoundSetting>,
+    /// Errno with which the kernel refuses to make links.
+    pub refuses_links: Option<i32>,
     /// Removals of addresses that wait for the kernel's lock, while somebody holds it.
     removals: Option<Vec<Arc<InterfaceAddress>>>,
     /// Everything ordered so far, with its time.
@@ -69,6 +74,8 @@ impl Node {
                 (ETH1, ip("fe80::3")),
             ]),
             refuses: |_| false,
+            settings_found: vec![],
+            refuses_links: None,
             removals: None,
             ordered: vec![],
             seen: 0,
@@ -116,6 +123,10 @@ impl Node {
                     Some(waiting) => waiting.push(address),
                     None => self.remove(&address),
                 }
+            } else if let Action::MakeLink(link) = action {
+                self.make_link(&link);
+            } else if let Action::RemoveLink(link) = action {
+                self.lose_link(&link.name);
             } else if let Some(echo) = self.perform(&action) {
                 self.step(echo);
             }
@@ -488,6 +499,10 @@ impl Node {
             | Action::AddRoute(_)
             | Action::AddRule(_)
             | Action::RemoveAddress(_)
+            | Action::SetNoAccept(_)
+            | Action::MakeLink(_)
+            | Action::RemoveLink(_)
+            | Action::RestoreSettings(_)
             | Action::SetGates(_)
             | Action::CloseGate(_)
             | Action::Announce { .. }
@@ -499,6 +514,36 @@ impl Node {
             | Action::SocketsChanged
             | Action::Finished => None,
         }
+    }
+
+    /// Makes a link, as ordered, unless it is there or the kernel refuses.
+    fn make_link(&mut self, wanted: &VirtualLink) {
+        if let Some(errno) = self.refuses_links {
+            return self.step(Input::LinkRefused { link: wanted.name.clone(), errno });
+        }
+        if self.link_index(&wanted.name).is_none() {
+            let index = LinkIndex(self.links.iter().map(|link| link.index.0).max().unwrap_or(0) + 1);
+            let parent = self.links.iter().find(|link| link.name == wanted.parent).cloned();
+            let parent = parent.expect("no link is ordered before what it is built on is there");
+            let VirtualKind::Macvlan { mac } = wanted.kind else { panic!("the tests make macvlans") };
+            let made = Link {
+                mac: Some(mac),
+                parent: Some(parent.index),
+                running: parent.running,
+                ..link(index, &wanted.name)
+            };
+            self.links.push(made.clone());
+            self.step(Input::LinkChanged(made));
+        }
+        self.step(Input::LinkMade { link: wanted.name.clone(), found: self.settings_found.clone() });
+    }
+
+    /// A link goes, with its addresses.
+    pub fn lose_link(&mut self, name: &str) {
+        let Some(index) = self.link_index(name) else { return };
+        self.links.retain(|link| link.index != index);
+        self.addresses.retain(|(link, _)| *link != index);
+        self.step(Input::LinkRemoved(index));
     }
 
     /// Removes an address, as ordered, and says so.
@@ -572,6 +617,20 @@ fn line(action: &Action) -> Option<String> {
         Action::AddRule(rule) => format!("add rule {}", rule.preference.unwrap_or(0)),
         Action::RemoveRule(rule) => format!("remove rule {}", rule.preference.unwrap_or(0)),
         Action::Announce { address, .. } => format!("announce {address}"),
+        Action::SetNoAccept(addresses) if addresses.is_empty() => return None,
+        Action::SetNoAccept(addresses) => {
+            let one = |one: &NoAccept| match &one.link {
+                Some(link) => format!("{} on {link}", one.address),
+                None => one.address.to_string(),
+            };
+            format!("no accept {}", addresses.iter().map(one).collect::<Vec<_>>().join(", "))
+        }
+        Action::MakeLink(link) => format!("make {}", link.name),
+        Action::RemoveLink(link) => format!("remove link {}", link.name),
+        Action::RestoreSettings(found) => {
+            let one = |one: &FoundSetting| format!("{} {}={}", one.link, one.setting.word(), one.value);
+            format!("restore {}", found.iter().map(one).collect::<Vec<_>>().join(", "))
+        }
         Action::PromoteSecondaries(link) => format!("promote secondaries {link}"),
         Action::RunScript(script) => format!("run {script}"),
         Action::Notify(notification) => {

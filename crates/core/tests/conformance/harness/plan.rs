@@ -7,6 +7,7 @@ use mainstay_core::address::{
     AddressFlags, InterfaceAddress, NextHop, Prefix, Route, RouteInsertion, Rule, RuleAction,
 };
 use mainstay_core::bfd::{Audience, Intervals, SessionPlan};
+use mainstay_core::link::{OwnAddress, VirtualKind, VirtualLink};
 use mainstay_core::router::RouterPlan;
 use mainstay_core::router::plan::{
     AnnouncePlan, Destination, FilePlan, InstancePlan, LeasePlan, PathDestination, PathPlan, ProcessPlan,
@@ -52,6 +53,24 @@ impl Plan {
 
     pub fn session(mut self, session: SessionPlan) -> Self {
         self.0.bfd.push(session);
+        self
+    }
+
+    /// A macvlan with the virtual MAC address of this VRID, on this link.
+    pub fn macvlan(mut self, name: &str, parent: &str, vrid: u8, family: Family) -> Self {
+        let (number, own) = match family {
+            Family::V4 => (1, OwnAddress::None),
+            Family::V6 => (2, OwnAddress::LinkLocalOfParent),
+        };
+        self.0.virtual_links.push(Arc::new(VirtualLink {
+            name: name.into(),
+            parent: parent.into(),
+            kind: VirtualKind::Macvlan { mac: [0, 0, 0x5e, 0, number, vrid] },
+            group: None,
+            family,
+            ipv6: family == Family::V6,
+            own,
+        }));
         self
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use mainstay_config::model::ScriptProbe;
 use mainstay_core::address::Family;
 use mainstay_core::director;
+use mainstay_core::router::State;
 use mainstay_core::router::plan::{Authentication, Destination, Tracker, TrackerTarget};
 use mainstay_core::router::report::Counters;
 
@@ -71,8 +72,16 @@ fn instance(lines: &mut Lines, view: &View<'_>, instance: &Instance<'_>) {
         line(format_args!("   Master priority = {}", report.master_priority));
         line(format_args!("   Master advert int = {}", interval(report.master_advert_interval)));
     }
-    if let Some(link) = &plan.interface {
-        line(format_args!("   Interface = {link}"));
+    match instance.made_link() {
+        Some(made) => {
+            let base = plan.interface.as_ref() == Some(&made.parent);
+            let up = report.state != State::Fault;
+            line(format_args!("   Use VMAC, i/f name {}, is_up = {up}, xmit_base = {base}", made.name));
+            let suffix = if base { ", xmit base i/f" } else { "" };
+            line(format_args!("   Interface = {}, vmac on {}{suffix}", made.name, made.parent));
+        }
+        None if plan.interface.is_some() => line(format_args!("   Interface = {}", instance.interface())),
+        None => {}
     }
     if let Some(source) = plan.source {
         line(format_args!("   Using src_ip = {source}"));

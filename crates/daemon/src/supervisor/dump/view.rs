@@ -1,6 +1,7 @@
 //! What the files say of each instance: what it is asked to be and what it is, side by side.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mainstay_config::Model;
@@ -8,6 +9,7 @@ use mainstay_config::model::NotifyCommands;
 use mainstay_core::address::{
     Family, InterfaceAddress, NextHop, Prefix, Route, RouteInsertion, Rule, RuleAction,
 };
+use mainstay_core::link::VirtualLink;
 use mainstay_core::router::plan::{InstancePlan, Preempt, WantedState};
 use mainstay_core::router::report::{Counters, InstanceReport};
 use mainstay_core::router::{Report, State};
@@ -39,6 +41,8 @@ pub struct Instance<'a> {
     pub counters: Counters,
     /// When it came into its state, since 1970.
     pub since: Duration,
+    /// The links that are made for any instance.
+    made: &'a [Arc<VirtualLink>],
 }
 
 impl<'a> View<'a> {
@@ -59,6 +63,7 @@ impl<'a> View<'a> {
                 group: group.map(|group| group.name.as_str()),
                 counters: since(instance.counters, before),
                 since: when(instance.since),
+                made: &model.router.virtual_links,
             })
         });
         Self { model, report, instances: instances.collect() }
@@ -66,6 +71,23 @@ impl<'a> View<'a> {
 }
 
 impl Instance<'_> {
+    /// The link that is made for it: what its adverts take, or its first address is on.
+    pub fn made_link(&self) -> Option<&VirtualLink> {
+        let plan = self.plan;
+        let first = plan.addresses.first().map(|address| &address.link);
+        plan.interface.iter().chain(first).find_map(|name| self.made_named(name))
+    }
+
+    fn made_named(&self, name: &str) -> Option<&VirtualLink> {
+        self.made.iter().map(Arc::as_ref).find(|link| link.name == name)
+    }
+
+    /// keepalived's word for its interface: the link that is made for it, if there is one.
+    pub fn interface(&self) -> String {
+        let made = self.made_link().map(|link| &link.name);
+        made.or(self.plan.interface.as_ref()).cloned().unwrap_or_default()
+    }
+
     /// It holds its addresses.
     pub fn holds(&self) -> bool {
         self.report.state == State::Master && !self.report.holds_back
@@ -94,7 +116,8 @@ impl Instance<'_> {
         if address.prefix_length != longest {
             text += &format!("/{}", address.prefix_length);
         }
-        text += &format!(" dev {} scope {}", address.link, scope(address.scope));
+        let on = self.made_named(&address.link).map(|link| format!("@{}", link.parent)).unwrap_or_default();
+        text += &format!(" dev {}{on} scope {}", address.link, scope(address.scope));
         if let Some(label) = &address.label {
             text += &format!(" label {label}");
         }

@@ -4,6 +4,7 @@
 //! that was deleted and made again is found under its new number.
 
 mod address;
+mod link;
 mod route;
 mod rule;
 
@@ -11,6 +12,7 @@ use netlink_packet_core::{NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 
 pub use address::address;
+pub use link::{address as link_address, named as link_named, new as new_link, up as link_up};
 pub use route::route;
 pub use rule::rule;
 
