@@ -7,8 +7,9 @@ use anyhow::{Context, Result, bail};
 use cargo_metadata::MetadataCommand;
 
 /// Which of our crates a crate may depend on. A crate that is not listed may not exist.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("mainstay-core", &[]),
+    ("mainstay-agentx", &[]),
     ("mainstay-config", &["mainstay-core"]),
     ("mainstay-system", &["mainstay-core"]),
     ("mainstay-control", &["mainstay-core"]),
@@ -16,7 +17,14 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("mainstay-simulator", &["mainstay-core", "mainstay-config"]),
     (
         "mainstay",
-        &["mainstay-core", "mainstay-config", "mainstay-system", "mainstay-control", "mainstay-dataplane"],
+        &[
+            "mainstay-agentx",
+            "mainstay-core",
+            "mainstay-config",
+            "mainstay-system",
+            "mainstay-control",
+            "mainstay-dataplane",
+        ],
     ),
     ("xtask", &[]),
 ];
