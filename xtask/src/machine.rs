@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 /// Programs the tests run, and the Debian package of each. A name with a slash is a path; one that ends with a slash is a
 /// folder, of a library.
-const TOOLS: [(&str, &str); 18] = [
+const TOOLS: [(&str, &str); 21] = [
     ("c++", "g++"),
     ("ip", "iproute2"),
     ("unshare", "util-linux"),
@@ -27,6 +27,9 @@ const TOOLS: [(&str, &str); 18] = [
     ("exim4", "exim4-daemon-light"),
     ("openssl", "openssl"),
     ("promtool", "prometheus"),
+    ("snmpd", "snmpd"),
+    ("snmpwalk", "snmp"),
+    ("snmptrapd", "snmptrapd"),
     ("/usr/lib/python3/dist-packages/grpc/", "python3-grpcio"),
 ];
 

@@ -134,7 +134,8 @@ impl Session {
         if self.waiting.len() >= MOST_WAITING {
             return None;
         }
-        let mut bindings = vec![Binding { name: Oid::new(&TRAP_OID), value: Value::Oid(notification.clone()) }];
+        let mut bindings =
+            vec![Binding { name: Oid::new(&TRAP_OID), value: Value::Oid(notification.clone()) }];
         bindings.extend(objects);
         Some(self.say(Waiting::Notification, Body::Notify(bindings)))
     }

@@ -127,7 +127,10 @@ impl Objects for View<'_> {
 
     fn next(&self, name: &[u32], include: bool) -> Option<(Oid, Value)> {
         // Scalars may stand on both sides of a table, so the order of the tables alone does not tell.
-        self.tables.iter().filter_map(|table| table.from(name, include)).min_by(|one, other| one.0.cmp(&other.0))
+        self.tables
+            .iter()
+            .filter_map(|table| table.from(name, include))
+            .min_by(|one, other| one.0.cmp(&other.0))
     }
 }
 

@@ -42,6 +42,59 @@ pub struct Model {
     pub server_notify: BTreeMap<ServerObject, ServerCommands>,
     /// How mail is sent; `None` when nobody gets any.
     pub mail: Option<Mail>,
+    /// What is told by SNMP.
+    pub snmp: Snmp,
+}
+
+/// What is told by SNMP, through the SNMP agent of the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Snmp {
+    /// `enable_snmp_vrrp`: the part of KEEPALIVED-MIB about VRRP.
+    pub vrrp: bool,
+    /// `enable_snmp_rfcv2`: VRRP-MIB, RFC 2787.
+    pub rfc2787: bool,
+    /// `enable_snmp_rfcv3`: VRRPV3-MIB, RFC 6527.
+    pub rfc6527: bool,
+    /// `enable_snmp_checker`: the part of KEEPALIVED-MIB about virtual servers.
+    pub servers: bool,
+    /// `enable_traps`.
+    pub traps: bool,
+    /// `snmp_socket`, where the agent listens for sub-agents; `None` is its usual place.
+    pub socket: Option<String>,
+    /// What was said about mail.
+    pub alerts: Alerts,
+    /// What is defined to be tracked, in the order of the file.
+    pub trackables: Vec<Trackable>,
+}
+
+impl Snmp {
+    /// Whether anything at all is told.
+    #[must_use]
+    pub const fn is_wanted(&self) -> bool {
+        self.vrrp || self.rfc2787 || self.rfc6527 || self.servers
+    }
+}
+
+/// A script, file, process or BFD session, as it is where its place of use says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trackable {
+    /// Kind and name: `script chk_nginx`, `file`, `process`, `bfd`.
+    pub name: String,
+    /// `weight`.
+    pub weight: i32,
+    /// `weight N reverse`.
+    pub reverse: bool,
+}
+
+/// `smtp_alert`, `smtp_alert_vrrp` and `smtp_alert_checker` of `global_defs`; `None` where nothing was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Alerts {
+    /// About everything.
+    pub all: Option<bool>,
+    /// About virtual routers.
+    pub vrrp: Option<bool>,
+    /// About virtual and real servers.
+    pub servers: Option<bool>,
 }
 
 /// Who gets mail and which relay takes it.

@@ -115,10 +115,10 @@ pub struct DaemonOptions {
     /// Log every address that comes or goes (not in this version)
     #[arg(short = 'a', long = "address-monitoring")]
     pub address_monitoring: bool,
-    /// Serve SNMP (not in this version)
+    /// Answer for all objects of SNMP there are, through the SNMP agent of this machine
     #[arg(short = 'x', long)]
     pub snmp: bool,
-    /// Socket of the SNMP agent (not in this version)
+    /// Where the SNMP agent listens for sub-agents
     #[arg(short = 'A', long = "snmp-agent-socket", value_name = "SOCKET")]
     pub snmp_agent_socket: Option<String>,
     /// Run in this network namespace

@@ -20,6 +20,7 @@ pub use codec::{FrameError, FrameReader, FrameWriter, MAX_FRAME, QueueFull};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use mainstay_config::Model;
 use mainstay_config::model::{Mail, ProcessSettings};
 use mainstay_control::Happening;
 use mainstay_control::status::Vrrp;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mailer::Letter;
 use crate::measures::Measures;
+use crate::snmp::{Change, RouterSide};
 
 /// What the supervisor tells the router.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +116,8 @@ pub enum ToDirector {
         ipvs: Ipvs,
         /// The control socket.
         socket: PathBuf,
+        /// The configuration that is told by SNMP, if any is.
+        shown: Option<Box<Model>>,
     },
     /// A new accepted plan; answered by [`FromDirector::ReloadApplied`].
     Reload {
@@ -121,6 +125,8 @@ pub enum ToDirector {
         plan: Box<DirectorPlan>,
         /// Scheduling of the process itself.
         process: Box<ProcessSettings>,
+        /// The configuration that is told by SNMP, if any is.
+        shown: Option<Box<Model>>,
     },
     /// End; answered by [`FromDirector::Finished`].
     Shutdown,
@@ -167,6 +173,10 @@ pub enum ToDirector {
     Measures(u64, Box<Measures>),
     /// Something happened in another process, for the history.
     Happened(Happening),
+    /// The answer to [`FromDirector::RouterSideWanted`] with the same number.
+    RouterSide(u64, Box<RouterSide>),
+    /// Something changed that managers may want to be told of by SNMP.
+    Changed(Change),
 }
 
 /// Which table the director programs.
@@ -210,6 +220,8 @@ pub enum FromDirector {
     StatusWanted(u64),
     /// Somebody reads the metrics: asks for what the supervisor and the router have counted.
     MeasuresWanted(u64),
+    /// Somebody asks by SNMP: for everything the router and the supervisor know.
+    RouterSideWanted(u64),
     /// The plan of the last [`ToDirector::Reload`] is in force.
     ReloadApplied,
     /// Everything was handed over; the process ends now. The last frame.

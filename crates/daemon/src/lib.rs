@@ -19,6 +19,7 @@ pub mod pidfile;
 pub mod router;
 pub mod service_manager;
 pub mod signals;
+pub mod snmp;
 pub mod supervisor;
 
 use std::io;

@@ -2,7 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Binding, Body, CloseReason, HEADER, INTERNET, LONGEST_PAYLOAD, Pdu, Range, VERSION, flag, kind, tag};
+use super::{
+    Binding, Body, CloseReason, HEADER, INTERNET, LONGEST_PAYLOAD, Pdu, Range, VERSION, flag, kind, tag,
+};
 use crate::oid::{LONGEST, Oid};
 use crate::value::Value;
 

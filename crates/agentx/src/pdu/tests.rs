@@ -9,7 +9,8 @@ use super::*;
 /// The open message net-snmp itself sends looks like this: `1.3.6.1.4.1.8072` is written with the prefix 4.
 #[test]
 fn an_open_message_has_the_bytes_of_the_rfc() {
-    let body = Body::Open { timeout_s: 5, id: Oid::new(&[1, 3, 6, 1, 4, 1, 8072]), description: b"abcde".to_vec() };
+    let body =
+        Body::Open { timeout_s: 5, id: Oid::new(&[1, 3, 6, 1, 4, 1, 8072]), description: b"abcde".to_vec() };
     let pdu = Pdu { session: 0, transaction: 1, packet: 2, context: None, body };
     let expected = [
         1, 1, 0x10, 0, // version, Open, big endian
@@ -41,7 +42,8 @@ fn little_endian_is_read_too() {
 
 #[test]
 fn what_is_cut_short_or_too_long_is_refused() {
-    let pdu = Pdu { session: 1, transaction: 2, packet: 3, context: Some(b"ctx".to_vec()), body: some_response() };
+    let pdu =
+        Pdu { session: 1, transaction: 2, packet: 3, context: Some(b"ctx".to_vec()), body: some_response() };
     let whole = emit(&pdu);
     assert_eq!(parse(&whole), Ok(pdu));
     for length in 0..whole.len() {

@@ -5,7 +5,9 @@ use crate::table::{Table, View};
 
 fn view() -> View<'static> {
     let rows = (1..=3).map(|row| (vec![row], row));
-    View::new(vec![Table::new(&[1, 3, 1], &[2, 3], rows, |row, column| Some(Value::gauge(row * 10 + column)))])
+    View::new(vec![Table::new(&[1, 3, 1], &[2, 3], rows, |row, column| {
+        Some(Value::gauge(row * 10 + column))
+    })])
 }
 
 fn said(bytes: &[u8]) -> Pdu {
@@ -94,11 +96,16 @@ fn a_bulk_goes_on_until_nothing_follows() {
     let names: Vec<_> = bindings(&mut session, body).into_iter().map(|(name, _)| name).collect();
     let expected = [
         ".1.3.1.2.1",
-        ".1.3.1.2.3", ".1.3.1.3.3",
-        ".1.3.1.3.1", ".1.3.1.3.3",
-        ".1.3.1.3.2", ".1.3.1.3.3",
-        ".1.3.1.3.3", ".1.3.1.3.3",
-        ".1.3.1.3.3", ".1.3.1.3.3",
+        ".1.3.1.2.3",
+        ".1.3.1.3.3",
+        ".1.3.1.3.1",
+        ".1.3.1.3.3",
+        ".1.3.1.3.2",
+        ".1.3.1.3.3",
+        ".1.3.1.3.3",
+        ".1.3.1.3.3",
+        ".1.3.1.3.3",
+        ".1.3.1.3.3",
     ];
     assert_eq!(names, expected);
 }

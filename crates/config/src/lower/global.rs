@@ -14,7 +14,7 @@ use super::values::{
     LONGEST_TIMER, address, integer, is_multicast, link_name, number, required, seconds, switch,
     whole_seconds,
 };
-use super::{Lowering, dumps, heartbeats, later, lease, mail, notify, scheduling, servers, windows};
+use super::{Lowering, dumps, heartbeats, later, lease, mail, notify, scheduling, servers, snmp, windows};
 use crate::model::{ReloadTime, TimedCommand};
 use crate::tree::{Statement, Word};
 
@@ -172,6 +172,7 @@ pub(crate) fn lower(lowering: &mut Lowering<'_>, block: &Statement) {
             || heartbeats::global_word(lowering, statement)
             || dumps::word(&mut lowering.model.process.dumps, &mut lowering.report, statement)
             || lowering.defaults.mail.word(&mut lowering.report, statement)
+            || snmp::word(lowering, statement)
             || servers::global_word(lowering, statement);
         if !handled {
             later::word(lowering, statement);

@@ -1,7 +1,6 @@
-//! Words of `global_defs` for parts of Mainstay that come later: IPVS, firewall, SNMP, D-Bus.
+//! Words of `global_defs` for parts of Mainstay that come later: IPVS, firewall, statistics in SNMP, D-Bus.
 
 use super::Lowering;
-use super::global::complained;
 use super::values::{integer, required};
 use crate::tree::Statement;
 
@@ -25,9 +24,6 @@ pub(crate) fn word(lowering: &mut Lowering<'_>, statement: &Statement) {
     {
         integer(report, word, range);
     }
-    if keyword == "snmp_socket" {
-        complained(lowering, statement, "its value");
-    }
     if let Some(instead) = instead(keyword) {
         lowering
             .report
@@ -45,16 +41,10 @@ fn instead(keyword: &str) -> Option<&'static str> {
         "vrrp_iptables" | "vrrp_ipsets" | "nftables" | "nftables_priority" | "nftables_ifindex"
         | "nftables_counters" => "rules for no_accept are in nftables of Mainstay's own",
         "disable_local_igmp" => "reports of groups leave as the kernel sends them",
-        "snmp_socket"
-        | "enable_traps"
-        | "enable_snmp_vrrp"
-        | "enable_snmp_keepalived"
-        | "enable_snmp_rfc"
-        | "enable_snmp_rfcv2"
-        | "enable_snmp_rfcv3"
-        | "enable_snmp_checker"
-        | "snmp_vs_stats_update_interval"
-        | "snmp_rs_stats_update_interval" => "there is no SNMP agent",
+        "enable_snmp_checker" => "virtual servers are not told by SNMP",
+        "snmp_vs_stats_update_interval" | "snmp_rs_stats_update_interval" => {
+            "counters of connections are not told by SNMP"
+        }
         "enable_dbus" | "dbus_service_name" | "dbus_no_interface_name" => "there is no D-Bus service",
         _ => return None,
     })

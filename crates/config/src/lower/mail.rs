@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Lowering;
 use super::report::Report;
 use super::values::{integer, required, seconds, switch};
-use crate::model::{Mail, MailLogin, MailSecurity, Mailbox};
+use crate::model::{Alerts, Mail, MailLogin, MailSecurity, Mailbox};
 use crate::tree::{Statement, Word};
 
 /// `smtp_connect_timeout`, when nothing is said (keepalived's).
@@ -130,6 +130,8 @@ impl Said {
 pub(crate) fn finish(lowering: &mut Lowering<'_>) {
     let host = lowering.host.node_name();
     let said = &lowering.defaults.mail;
+    lowering.model.snmp.alerts =
+        Alerts { all: said.about_all, vrrp: said.about_vrrp, servers: said.about_servers };
     if said.to.is_empty() {
         if said.about_all == Some(true) || said.about_vrrp == Some(true) || said.about_servers == Some(true) {
             lowering

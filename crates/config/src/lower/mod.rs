@@ -32,6 +32,7 @@ mod rules;
 mod scheduling;
 mod servers;
 mod signature;
+mod snmp;
 mod static_entries;
 mod strict;
 mod sync_group;
@@ -136,6 +137,7 @@ impl Lowering<'_> {
         vmac::delay_like_parents(&mut self.model.router);
         servers::lower(self, statements);
         let any_instance = statements.iter().any(|statement| statement.keyword() == "vrrp_instance");
+        self.model.snmp.trackables = self.definitions.trackables();
         completion::finish(self, any_instance);
     }
 

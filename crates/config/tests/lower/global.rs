@@ -122,7 +122,7 @@ fn our_own_word_for_realtime() {
 
 #[test]
 fn words_of_later_parts_are_noted_and_checked() {
-    let lowered = global("enable_dbus\nenable_traps").clean();
+    let lowered = global("enable_dbus\nenable_snmp_checker").clean();
     assert_eq!(lowered.diagnostics.len(), 2);
 }
 

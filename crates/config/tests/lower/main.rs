@@ -22,6 +22,7 @@ mod rules;
 mod scripts;
 mod seldom;
 mod servers;
+mod snmp;
 mod static_entries;
 mod strict;
 mod sync_groups;

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use mainstay_config::Model;
 use mainstay_control::{Question, Reply};
 use mainstay_core::director::{Action, Actions, CheckerId, Director, Input, Memory};
 use mainstay_core::ipvs::Table;
@@ -24,6 +26,7 @@ use super::window::{Asked, Window};
 use super::{settings, standing, telling};
 use crate::frames::{FromDirector, ToDirector};
 use crate::measures::Measures;
+use crate::snmp::{Agent, Wish};
 
 /// Facts taken in before deadlines are looked at again.
 const AT_ONCE: usize = 1024;
@@ -68,6 +71,10 @@ pub struct EventLoop {
     exporter: Exporter,
     /// Who waits for what the supervisor and the router have counted, by the number of the question.
     measuring: BTreeMap<u64, oneshot::Sender<Measures>>,
+    /// The SNMP sub-agent, once anything was to be told.
+    agent: Option<Agent>,
+    /// Its questions, by their number.
+    wishes: BTreeMap<u64, Wish>,
 }
 
 impl EventLoop {
@@ -76,7 +83,7 @@ impl EventLoop {
     /// # Errors
     /// When `start` is no beginning, or there is no thread for the table.
     pub fn new(link: Link, start: ToDirector) -> io::Result<Self> {
-        let ToDirector::Start { plan, process, resume, ipvs, socket } = start else {
+        let ToDirector::Start { plan, process, resume, ipvs, socket, shown } = start else {
             return Err(io::Error::other("this is no beginning"));
         };
         settings::apply(&process);
@@ -107,6 +114,8 @@ impl EventLoop {
             last_question: 0,
             exporter: Exporter::closed(),
             measuring: BTreeMap::new(),
+            agent: shown.map(|shown| Agent::start(Arc::from(shown))),
+            wishes: BTreeMap::new(),
         };
         this.exporter.follow(process.metrics.as_ref());
         this.history.follow(process.event_file.as_deref());
@@ -151,6 +160,7 @@ impl EventLoop {
                 }
                 asked = question(&mut self.window) => self.asked(asked),
                 scrape = self.exporter.next() => self.scraped(scrape),
+                wish = wish(&mut self.agent) => self.wished(wish),
                 rung = self.alarm.at(deadline) => rung?,
             }
             // What has arrived counts before any deadline.
@@ -170,6 +180,11 @@ impl EventLoop {
             }
         }
         self.table.finish().await;
+        if let Some(agent) = self.agent.take() {
+            // What it wants to know it will not be told any more.
+            self.wishes.clear();
+            agent.finish().await;
+        }
         self.link.send(&FromDirector::Finished);
         self.link.flush().await
     }
@@ -185,9 +200,10 @@ impl EventLoop {
     fn said(&mut self, frame: ToDirector) {
         match frame {
             ToDirector::Start { .. } => tracing::error!("the supervisor says to start once more"),
-            ToDirector::Reload { plan, process } => {
+            ToDirector::Reload { plan, process, shown } => {
                 self.exporter.follow(process.metrics.as_ref());
                 self.history.follow(process.event_file.as_deref());
+                self.show(shown);
                 self.idle &= plan.virtual_servers.is_empty();
                 self.asking.follow(&plan.tls);
                 self.watch(addresses::wanted(&plan));
@@ -222,6 +238,34 @@ impl EventLoop {
                 }
             }
             ToDirector::Happened(happening) => self.history.keep(happening),
+            ToDirector::RouterSide(number, side) => {
+                if let Some(wish) = self.wishes.remove(&number) {
+                    // The agent waits no more: no matter.
+                    let _ = wish.send(*side);
+                }
+            }
+            ToDirector::Changed(change) => {
+                if let Some(agent) = &mut self.agent {
+                    agent.changed(change);
+                }
+            }
+        }
+    }
+
+    /// The SNMP sub-agent wants to know how everything is.
+    fn wished(&mut self, wish: Wish) {
+        self.wishes.retain(|_, wish| !wish.is_closed());
+        self.last_question += 1;
+        self.wishes.insert(self.last_question, wish);
+        self.link.send(&FromDirector::RouterSideWanted(self.last_question));
+    }
+
+    /// From now on this is told by SNMP; `None` is nothing.
+    fn show(&mut self, shown: Option<Box<Model>>) {
+        match (&self.agent, shown) {
+            (Some(agent), shown) => agent.follow(Arc::from(shown.unwrap_or_default())),
+            (None, Some(shown)) => self.agent = Some(Agent::start(Arc::from(shown))),
+            (None, None) => {}
         }
     }
 
@@ -361,6 +405,14 @@ fn open_window(path: PathBuf) -> Option<Window> {
             tracing::warn!("control socket {shown}: {error}");
             None
         }
+    }
+}
+
+/// What the SNMP sub-agent wants to know, if there is one.
+async fn wish(agent: &mut Option<Agent>) -> Wish {
+    match agent {
+        Some(agent) => agent.wish().await,
+        None => std::future::pending().await,
     }
 }
 

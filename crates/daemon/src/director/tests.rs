@@ -10,7 +10,14 @@ use crate::frames::{Channel, Ipvs};
 
 fn start(plan: DirectorPlan, ipvs: Ipvs) -> ToDirector {
     let socket = std::env::temp_dir().join(format!("mainstay-director-{}.sock", std::process::id()));
-    ToDirector::Start { plan: Box::new(plan), process: Box::default(), resume: None, ipvs, socket }
+    ToDirector::Start {
+        plan: Box::new(plan),
+        process: Box::default(),
+        resume: None,
+        ipvs,
+        socket,
+        shown: None,
+    }
 }
 
 /// The next frame of a director that runs in a thread, memories apart.
@@ -36,7 +43,10 @@ fn it_lives_by_its_frames() {
     let director = thread::spawn(move || run(theirs.into()));
     for (said, answered) in [
         (start(DirectorPlan::default(), Ipvs::None), FromDirector::Ready),
-        (ToDirector::Reload { plan: Box::default(), process: Box::default() }, FromDirector::ReloadApplied),
+        (
+            ToDirector::Reload { plan: Box::default(), process: Box::default(), shown: None },
+            FromDirector::ReloadApplied,
+        ),
         (ToDirector::Shutdown, FromDirector::Finished),
     ] {
         supervisor.send(&said).expect("queued");

@@ -12,6 +12,7 @@ use super::stop::LeftBehind;
 use super::{PERMANENT, Supervisor};
 use crate::cli::Role;
 use crate::frames::{ToDirector, ToRouter};
+use crate::snmp::shown;
 
 impl Supervisor {
     pub(super) fn start_router(&mut self, now: Instant) {
@@ -40,11 +41,12 @@ impl Supervisor {
     pub(super) fn start_director(&mut self, now: Instant) {
         let model = self.newest_model();
         let first = ToDirector::Start {
-            plan: Box::new(model.director.clone()),
+            plan: Box::new(self.director_plan(model)),
             process: Box::new(model.process.clone()),
             resume: self.memory.clone().map(Box::new),
             ipvs: self.options.ipvs,
             socket: self.socket.clone(),
+            shown: shown(model),
         };
         match self.director.start(&first, now) {
             Ok(()) => {

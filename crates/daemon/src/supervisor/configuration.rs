@@ -66,6 +66,13 @@ pub fn read(options: &DaemonOptions, purpose: Purpose<'_>) -> Result<Accepted, R
         let RouterPlan { settings, bfd, .. } = model.router;
         model.router = RouterPlan { settings, bfd, ..RouterPlan::default() };
     }
+    if options.snmp {
+        let snmp = &mut model.snmp;
+        (snmp.vrrp, snmp.rfc2787, snmp.rfc6527, snmp.servers) = (true, true, true, true);
+    }
+    if let Some(socket) = &options.snmp_agent_socket {
+        model.snmp.socket = Some(socket.clone());
+    }
     if options.dont_release_ipvs {
         model.director.settings.at_stop = AtStop::Leave;
     }
@@ -187,6 +194,25 @@ mod tests {
         let refused = read(&options, Purpose::Start).expect_err("absent");
         assert_eq!(refused.status, 6);
         assert!(refused.why.contains("/nonexistent/x.conf"), "{}", refused.why);
+    }
+
+    #[test]
+    fn the_flags_of_snmp_switch_everything_on_and_say_where() {
+        let file = std::env::temp_dir().join(format!("mainstay-snmp-{}.conf", std::process::id()));
+        std::fs::write(&file, "global_defs {\n    snmp_socket unix:/run/agentx\n}\n").expect("writes");
+        let snmp = |flags: DaemonOptions| {
+            let options = DaemonOptions { use_file: file.clone(), ..flags };
+            read(&options, Purpose::Start).expect("accepted").model.snmp
+        };
+        let without = snmp(DaemonOptions::default());
+        assert!(!without.is_wanted());
+        assert_eq!(without.socket.as_deref(), Some("unix:/run/agentx"));
+        let socket = Some("tcp:127.0.0.1:705".to_owned());
+        let with =
+            snmp(DaemonOptions { snmp: true, snmp_agent_socket: socket.clone(), ..Default::default() });
+        assert!(with.vrrp && with.rfc2787 && with.rfc6527 && with.servers && !with.traps);
+        assert_eq!(with.socket, socket, "as with keepalived, the command line's word counts");
+        std::fs::remove_file(&file).expect("removes");
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod runs;
 mod scripts;
 mod servers;
 mod settings;
+mod snmp;
 mod startup;
 mod status;
 mod stop;
@@ -95,6 +96,8 @@ struct Supervisor {
     director: Child<FromDirector, ToDirector>,
     router_left: LeftBehind,
     director_left: LeftBehind,
+    /// The director has not been told to end, although the router was.
+    director_stays: bool,
     withdrawal: Withdrawal,
     /// What the router last told, for its successor.
     resume: Option<Resume>,
@@ -230,6 +233,7 @@ impl Supervisor {
             FromRouter::Event(event) => {
                 self.post.note_cause(&event);
                 self.counted.saw(&event);
+                self.tell_managers_of_event(&event);
                 let (level, line) = telling::line(&event);
                 log(level, &line);
                 self.director.send(&ToDirector::Happened(telling::happening(&event, level, line)));
@@ -267,6 +271,7 @@ impl Supervisor {
         let model = self.reload.model_of(&self.model, &notification.object);
         self.post.router_changed(model, &notification);
         let jobs = notify::jobs(model, &notification);
+        self.tell_managers_of_state(&notification);
         self.scripts.notify(notification.into(), jobs, now);
     }
 

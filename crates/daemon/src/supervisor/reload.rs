@@ -21,6 +21,7 @@ use super::configuration::{self, Accepted, Purpose};
 use super::dump::Wanted;
 use super::stop::Phase;
 use crate::frames::{ToDirector, ToRouter};
+use crate::snmp::shown;
 
 /// Until children that do not confirm the new plan are not waited for any longer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -118,8 +119,8 @@ impl Supervisor {
             self.router.send(&ToRouter::Reload(Box::new(model.router.clone())));
         }
         if self.director.is_running() {
-            let (plan, process) = (Box::new(model.director.clone()), Box::new(model.process.clone()));
-            self.director.send(&ToDirector::Reload { plan, process });
+            let (plan, process) = (Box::new(self.director_plan(&model)), Box::new(model.process.clone()));
+            self.director.send(&ToDirector::Reload { plan, process, shown: shown(&model) });
         }
         self.reload.pending = Some(Pending {
             model: Box::new(model),

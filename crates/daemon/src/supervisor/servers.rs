@@ -33,6 +33,7 @@ impl Supervisor {
             FromDirector::Report(report) => self.servers_reported(&report),
             FromDirector::StatusWanted(number) => self.status_wanted(number),
             FromDirector::MeasuresWanted(number) => self.measures_wanted(number),
+            FromDirector::RouterSideWanted(number) => self.router_side_wanted(number),
             FromDirector::ReloadApplied => self.director_reloaded(now),
             FromDirector::Finished => {
                 tracing::debug!("the director has handed over");

@@ -98,6 +98,7 @@ fn start(options: DaemonOptions) -> Result<Supervisor, Failed> {
         director,
         router_left: LeftBehind::Nothing,
         director_left: LeftBehind::Nothing,
+        director_stays: false,
         withdrawal: Default::default(),
         resume: None,
         memory: None,
@@ -171,7 +172,8 @@ impl Supervisor {
         if !self.options.check || self.model.router.bfd.iter().any(|plan| plan.audience.checkers) {
             self.start_router(now);
         }
-        if !self.options.vrrp {
+        // With VRRP alone it has no virtual servers; it is there for the window to SNMP.
+        if !self.options.vrrp || self.model.snmp.is_wanted() {
             self.start_director(now);
         }
         // Reading a large configuration took many times what is kept of it.

@@ -92,10 +92,19 @@ impl Supervisor {
         self.phase = Phase::Stopping;
         self.service_manager.stopping();
         self.router.send(&ToRouter::Shutdown);
-        self.director.send(&ToDirector::Shutdown);
         self.router.must_end_by(self.hand_over_end(now));
-        self.director.must_end_by(self.hand_over_end(now));
+        // Managers are told by the director how the router ends.
+        self.director_stays = self.model.snmp.is_wanted() && self.router.is_running();
+        if !self.director_stays {
+            self.stop_director(now);
+        }
         self.scripts.end_tracking(now);
+    }
+
+    fn stop_director(&mut self, now: Instant) {
+        self.director_stays = false;
+        self.director.send(&ToDirector::Shutdown);
+        self.director.must_end_by(self.hand_over_end(now));
     }
 
     fn hand_over_end(&self, now: Instant) -> Instant {
@@ -133,6 +142,10 @@ impl Supervisor {
                 self.phase = Phase::Running;
                 self.start_children(now);
                 self.reload_again(now);
+            }
+            Phase::Stopping if self.director_stays && !self.router.is_running() => {
+                self.stop_director(now);
+                return self.advance_phase(now);
             }
             Phase::Stopping if !self.router.is_running() && self.router_left == LeftBehind::State => {
                 self.clean_up_after_router(now);

@@ -1,6 +1,6 @@
 //! Real daemons with real sockets in real (if small) networks: pairs of Mainstay, keepalived and FRR.
 //!
-//! Needs the right to make network namespaces, and the Debian packages keepalived, frr, tcpdump and tshark; `cargo
+//! Needs the right to make network namespaces, and the Debian packages keepalived, frr, snmpd, tcpdump and tshark; `cargo
 //! xtask test` sees to that. Read in this order: [`scene`] (the stage), [`takeover`] and [`matrix`] (what every pairing
 //! must do), then the files about one thing each.
 
@@ -19,6 +19,8 @@ mod notify;
 mod mail;
 
 mod dumps;
+
+mod snmp;
 
 mod reload;
 

@@ -16,7 +16,7 @@ use self::script::Script;
 pub(crate) use self::script::{finish_scripts, script};
 use super::values::{number, required};
 use super::{Lowering, named_block};
-use crate::model::TrackedFile;
+use crate::model::{Trackable, TrackedFile};
 use crate::tree::{Span, Statement};
 
 /// Weights of scripts, interfaces and BFD sessions.
@@ -46,6 +46,24 @@ pub(crate) struct Definitions {
     files: BTreeMap<String, Definition>,
     processes: BTreeMap<String, Definition>,
     bfd: BTreeMap<String, Bfd>,
+}
+
+impl Definitions {
+    /// All of them in the order of the file.
+    pub(crate) fn trackables(&self) -> Vec<Trackable> {
+        let scripts = self.scripts.iter().map(|(name, script)| ("script", name, &script.definition));
+        let files = self.files.iter().map(|(name, definition)| ("file", name, definition));
+        let processes = self.processes.iter().map(|(name, definition)| ("process", name, definition));
+        let sessions = self.bfd.iter().map(|(name, session)| ("bfd", name, &session.definition));
+        let mut all: Vec<_> = scripts.chain(files).chain(processes).chain(sessions).collect();
+        all.sort_by_key(|(_, _, definition)| definition.order);
+        let trackable = |(kind, name, definition): (&str, &String, &Definition)| Trackable {
+            name: format!("{kind} {name}"),
+            weight: definition.weight,
+            reverse: definition.reverse,
+        };
+        all.into_iter().map(trackable).collect()
+    }
 }
 
 /// The kinds of definitions.

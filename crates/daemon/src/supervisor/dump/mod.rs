@@ -43,6 +43,8 @@ pub enum Wanted {
     Director(u64),
     /// The director, for whoever reads the metrics.
     Measures(u64),
+    /// The SNMP sub-agent, under its own number.
+    Manager(u64),
 }
 
 /// What the counters of each instance were when they were last cleared. They themselves go on: nothing else that reads
@@ -108,6 +110,7 @@ impl Supervisor {
             }
             // Answered above: it needs nothing of the configuration but names.
             Wanted::Measures(_) => {}
+            Wanted::Manager(theirs) => self.tell_manager(theirs, report.clone()),
             Wanted::Director(theirs) => {
                 let vrrp = Some(Box::new(status::vrrp(&view)));
                 let node = self.model.process.router_id.clone();
