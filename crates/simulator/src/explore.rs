@@ -338,9 +338,9 @@ fn hash_messages(messages: &[Message], hasher: &mut DefaultHasher) {
 }
 
 /// Fields of the router that say what was, not what will be: counters, causes, what was told when, caches, when
-/// announcements go out, and (nobody here has a lease or sends heartbeats) when the last advert left, who was heard, and
-/// what was alarming.
-const PAST: [&str; 20] = [
+/// announcements go out, what metrics observe, and (nobody here has a lease, signs adverts or sends heartbeats) when the last
+/// advert left, who was heard, the time of day, and what was alarming.
+const PAST: [&str; 24] = [
     "plan",
     "counters",
     "since",
@@ -361,6 +361,10 @@ const PAST: [&str; 20] = [
     "no_silence_before",
     "alarms",
     "rivals",
+    "observed",
+    "lateness",
+    "wall_clock",
+    "marks",
 ];
 
 /// Hashes a `Debug` text without the fields of the past, and with instants counted from now.

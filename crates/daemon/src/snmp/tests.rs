@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mainstay_agentx::{Objects, Value};
 use mainstay_config::{InterfaceFacts, Model, Options};
+use mainstay_core::histogram::Histogram;
 use mainstay_core::router::report::{Counters, InstanceReport, LeaseState};
 use mainstay_core::router::{Cause, Notification, NotifyObject, NotifyState, Report, State};
 use mainstay_core::time::Instant;
@@ -94,6 +95,8 @@ fn report(state: State) -> Report {
         holds_back: false,
         counters: Counters { adverts_received: (1 << 32) + 5, became_master: 1, ..Counters::default() },
         peers: Vec::new(),
+        advert_gaps: Histogram::default(),
+        contested: Duration::ZERO,
     };
     Report { instances: vec![instance], ..Report::default() }
 }
