@@ -5,14 +5,14 @@
 //! again until it is mended.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use crate::cargo;
 use crate::steps::{Count, check};
+use crate::{cargo, tidy};
 
 /// The same every time: about half a minute on two cores.
 const FIXED: [&str; 5] = ["--everything", "--seeds", "20000", "--node-hours", "5000"];
@@ -43,32 +43,16 @@ fn simulator(root: &Path) -> Command {
 
 /// A first seed from the names and contents of the sources; there is room for as many seeds as anybody runs after it.
 fn fresh_seed(root: &Path) -> Result<u64> {
-    let mut files = Vec::new();
-    for folder in SOURCES {
-        collect(&root.join(folder), &mut files)?;
-    }
-    files.sort();
+    let files = tidy::source_files(root)?;
     let mut hash = Sha256::new();
-    for file in files {
-        let contents = fs::read(&file).with_context(|| format!("read {}", file.display()))?;
-        hash.update(file.strip_prefix(root).unwrap_or(&file).as_os_str().as_encoded_bytes());
+    for file in files.iter().filter(|file| SOURCES.iter().any(|folder| file.starts_with(folder))) {
+        let contents = fs::read(root.join(file)).with_context(|| format!("read {}", file.display()))?;
+        hash.update(file.as_os_str().as_encoded_bytes());
         hash.update((contents.len() as u64).to_be_bytes());
         hash.update(contents);
     }
     let [a, b, c, d, ..] = hash.finalize().0;
     Ok(u64::from(u32::from_be_bytes([a, b, c, d])) << 24)
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))? {
-        let path = entry?.path();
-        if path.is_dir() {
-            collect(&path, files)?;
-        } else {
-            files.push(path);
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -9,17 +9,16 @@
 mod common;
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
 use mainstay::lab::{Daemon, Lab, Program, wait_until};
 
 use common::report::{Report, Target};
-use common::{Both, Contestants, median, range, usage};
+use common::{Contestants, Replacements, median, range, usage};
 
 /// Sessions between the two nodes.
 const SESSIONS: usize = 100;
@@ -36,15 +35,8 @@ struct Options {
     /// One round of each with a short window
     #[arg(long)]
     quick: bool,
-    /// Another program in the place of Mainstay
-    #[arg(long, value_name = "PATH")]
-    ours: Option<PathBuf>,
-    /// Another program in the place of keepalived
-    #[arg(long, value_name = "PATH")]
-    theirs: Option<PathBuf>,
-    /// Given by cargo, without effect
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    replacements: Replacements,
 }
 
 /// What one round of one contestant came to.
@@ -62,20 +54,14 @@ fn main() -> Result<ExitCode> {
     let options = Options::parse();
     mainstay::lab::user::enter()?;
     let (rounds, window) = if options.quick { (1, 5) } else { (3, 20) };
-    let contestants = Contestants::new(options.ours, options.theirs);
+    let contestants = Contestants::new(options.replacements);
     let mut report = Report::default();
     report.heading(&format!(
         "{SESSIONS} sessions at 10 ms x 3 and {INSTANCES} instances at 0.1 s: median of {rounds}, over {window} s"
     ));
-    let mut results: Both<Vec<Round>> = Both::default();
-    for _ in 0..rounds {
-        for (index, (name, program)) in contestants.both().into_iter().enumerate() {
-            let result = round(name, program, Duration::from_secs(window));
-            results.side(index).push(result.with_context(|| name.to_owned())?);
-        }
-    }
-    let figure =
-        |of: fn(&Round) -> f64| results.map(|rounds| median(&rounds.iter().map(of).collect::<Vec<_>>()));
+    let results =
+        contestants.by_turns(rounds, |name, program| round(name, program, Duration::from_secs(window)))?;
+    let figure = |of| results.median_of(of);
     let never = Target::AtMost(0.0);
     report.line("start of the second until all are up", " s", 2, &figure(|r| r.all_up), Target::None, "");
     report.line("sessions lost while nothing happens", "", 0, &figure(|r| r.lost), never, "");

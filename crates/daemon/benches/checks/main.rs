@@ -16,13 +16,13 @@ mod trouble;
 mod web;
 mod wire;
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use mainstay::lab::Lab;
 
+use common::Replacements;
 use common::report::Report;
 use subject::Programs;
 use web::Over;
@@ -39,15 +39,8 @@ struct Options {
     /// Only these parts
     #[arg(value_enum)]
     parts: Vec<Part>,
-    /// Another program in the place of Mainstay
-    #[arg(long, value_name = "PATH")]
-    ours: Option<PathBuf>,
-    /// Another program in the place of keepalived
-    #[arg(long, value_name = "PATH")]
-    theirs: Option<PathBuf>,
-    /// Given by cargo, without effect
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    replacements: Replacements,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -75,8 +68,8 @@ fn main() -> Result<()> {
     mainstay::lab::user::enter()?;
     let start = Instant::now();
     let tools = Lab::new("checks-tools")?;
-    let ours = options.ours.unwrap_or_else(|| env!("CARGO_BIN_EXE_mainstay").into());
-    let theirs = options.theirs.unwrap_or_else(|| "keepalived".into());
+    let ours = options.replacements.ours.unwrap_or_else(|| env!("CARGO_BIN_EXE_mainstay").into());
+    let theirs = options.replacements.theirs.unwrap_or_else(|| "keepalived".into());
     let programs = Programs::new(ours, theirs, tools.folder())?;
     let wanted = |part| options.parts.is_empty() || options.parts.contains(&part);
     let mut report = Report::default();

@@ -9,7 +9,23 @@ pub mod usage;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::{Context, Result};
+use clap::Args;
 use mainstay::lab::Program;
+
+/// The words of the command line that every comparison has.
+#[derive(Debug, Clone, Args)]
+pub struct Replacements {
+    /// Another program in the place of Mainstay
+    #[arg(long, value_name = "PATH")]
+    pub ours: Option<PathBuf>,
+    /// Another program in the place of keepalived
+    #[arg(long, value_name = "PATH")]
+    pub theirs: Option<PathBuf>,
+    /// Given by cargo, without effect
+    #[arg(long, hide = true)]
+    bench: bool,
+}
 
 /// Who competes. Everything is measured for both in one run, by turns, so that a machine that is slower this minute
 /// is slower for both.
@@ -23,11 +39,30 @@ pub struct Contestants {
 
 impl Contestants {
     /// The binary cargo has just built, and keepalived, unless told otherwise.
-    pub fn new(ours: Option<PathBuf>, theirs: Option<PathBuf>) -> Self {
+    pub fn new(replacements: Replacements) -> Self {
+        let ours = replacements.ours.unwrap_or_else(|| env!("CARGO_BIN_EXE_mainstay").into());
         Self {
-            ours: Program::mainstay(ours.unwrap_or_else(|| env!("CARGO_BIN_EXE_mainstay").into())),
-            theirs: theirs.map_or_else(Program::keepalived, Program::mainstay),
+            ours: Program::mainstay(ours),
+            theirs: replacements.theirs.map_or_else(Program::keepalived, Program::mainstay),
         }
+    }
+
+    /// So many rounds of both, by turns.
+    ///
+    /// # Errors
+    /// The first round that fails, with whose it was.
+    pub fn by_turns<R>(
+        &self,
+        rounds: usize,
+        round: impl Fn(&str, &Program) -> Result<R>,
+    ) -> Result<Both<Vec<R>>> {
+        let mut results = Both { ours: Vec::new(), theirs: Vec::new() };
+        for _ in 0..rounds {
+            for (index, (name, program)) in self.both().into_iter().enumerate() {
+                results.side(index).push(round(name, program).with_context(|| name.to_owned())?);
+            }
+        }
+        Ok(results)
     }
 
     /// Both, ours first, with a short name.
@@ -54,6 +89,13 @@ impl<T> Both<T> {
     /// Another figure made of each.
     pub fn map<U>(&self, figure: impl Fn(&T) -> U) -> Both<U> {
         Both { ours: figure(&self.ours), theirs: figure(&self.theirs) }
+    }
+}
+
+impl<R> Both<Vec<R>> {
+    /// The median of one figure of the rounds of each.
+    pub fn median_of(&self, figure: fn(&R) -> f64) -> Both<f64> {
+        self.map(|rounds| median(&rounds.iter().map(figure).collect::<Vec<_>>()))
     }
 }
 

@@ -7,14 +7,13 @@ mod arena;
 mod common;
 mod packets;
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
 
 use arena::{Arena, Damage, Setting};
-use common::{Both, Contestants};
+use common::{Both, Contestants, Replacements};
 use packets::Kind;
 
 /// Log lines both nodes together may write about one sender and reason within a minute: one, and one with the count.
@@ -26,22 +25,15 @@ struct Options {
     /// Short floods
     #[arg(long)]
     quick: bool,
-    /// Another program in the place of Mainstay
-    #[arg(long, value_name = "PATH")]
-    ours: Option<PathBuf>,
-    /// Another program in the place of keepalived
-    #[arg(long, value_name = "PATH")]
-    theirs: Option<PathBuf>,
-    /// Given by cargo, without effect
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    replacements: Replacements,
 }
 
 fn main() -> Result<()> {
     let options = Options::parse();
     mainstay::lab::user::enter()?;
     let start = Instant::now();
-    let contestants = Contestants::new(options.ours, options.theirs);
+    let contestants = Contestants::new(options.replacements);
     let (slow, fast) = if options.quick { (4.5, 2.0) } else { (8.0, 4.0) };
     let setting = |version, advert: f64, rate, length: f64| Setting {
         version,

@@ -18,7 +18,6 @@ mod observer;
 mod pair;
 mod starvation;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -27,7 +26,7 @@ use clap::Parser;
 use mainstay::lab::Program;
 
 use common::report::{Report, Target};
-use common::{Both, Contestants, median, range};
+use common::{Both, Contestants, Replacements, median, range};
 use fault::{Fault, Lane};
 use observer::Seen;
 use pair::{Pair, Paths};
@@ -43,15 +42,8 @@ struct Options {
     count: Option<usize>,
     /// Only faults with one of these words in their names
     words: Vec<String>,
-    /// Another program in the place of Mainstay
-    #[arg(long, value_name = "PATH")]
-    ours: Option<PathBuf>,
-    /// Another program in the place of keepalived
-    #[arg(long, value_name = "PATH")]
-    theirs: Option<PathBuf>,
-    /// Given by cargo, without effect
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    replacements: Replacements,
 }
 
 /// What was seen of one fault, in as many measurements.
@@ -62,7 +54,7 @@ fn main() -> Result<ExitCode> {
     mainstay::lab::user::enter()?;
     let start = Instant::now();
     let count = options.count.unwrap_or(if options.quick { 2 } else { 20 });
-    let contestants = Contestants::new(options.ours.clone(), options.theirs.clone());
+    let contestants = Contestants::new(options.replacements.clone());
     let wanted = |fault: &Fault| {
         options.words.is_empty() || options.words.iter().any(|word| fault.name().contains(word.as_str()))
     };

@@ -9,14 +9,13 @@ mod pair;
 mod scale;
 mod takeover;
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 
-use common::Contestants;
 use common::report::Report;
+use common::{Contestants, Replacements};
 
 /// Mainstay and keepalived side by side.
 #[derive(Debug, Parser)]
@@ -30,15 +29,8 @@ struct Options {
     /// Only these parts
     #[arg(value_enum)]
     parts: Vec<Part>,
-    /// Another program in the place of Mainstay
-    #[arg(long, value_name = "PATH")]
-    ours: Option<PathBuf>,
-    /// Another program in the place of keepalived
-    #[arg(long, value_name = "PATH")]
-    theirs: Option<PathBuf>,
-    /// Given by cargo, without effect
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    replacements: Replacements,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -53,7 +45,7 @@ fn main() -> Result<()> {
     let options = Options::parse();
     mainstay::lab::user::enter()?;
     let start = Instant::now();
-    let contestants = Contestants::new(options.ours.clone(), options.theirs.clone());
+    let contestants = Contestants::new(options.replacements.clone());
     let wanted = |part| options.parts.is_empty() || options.parts.contains(&part);
     let mut report = Report::default();
     if wanted(Part::Takeover) {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use mainstay::lab::{AddressWatch, Daemon, Lab, Node, Program};
 
 use super::common::report::{Report, Target};
-use super::common::{Both, Contestants, median, usage};
+use super::common::{Contestants, usage};
 
 /// Links between the two nodes, with [`PER_LINK`] instances each: 255 is the most a link can carry.
 const LINKS: usize = 4;
@@ -49,15 +49,9 @@ pub fn run(contestants: &Contestants, quick: bool, report: &mut Report) -> Resul
         "{INSTANCES} instances at {} s, {LINKS} links, priorities 150 and 100, VRRPv3: median of {rounds}, CPU over {window} s",
         ADVERT.as_secs_f64()
     ));
-    let mut results: Both<Vec<Round>> = Both::default();
-    for _ in 0..rounds {
-        for (index, (name, program)) in contestants.both().into_iter().enumerate() {
-            let result = round(name, program, Duration::from_secs(window));
-            results.side(index).push(result.with_context(|| name.to_owned())?);
-        }
-    }
-    let figure =
-        |of: fn(&Round) -> f64| results.map(|rounds| median(&rounds.iter().map(of).collect::<Vec<_>>()));
+    let results =
+        contestants.by_turns(rounds, |name, program| round(name, program, Duration::from_secs(window)))?;
+    let figure = |of| results.median_of(of);
     let ready = Target::AtMost(((PROTOCOL_WAIT + 0.5) * 100.0).round() / 100.0);
     report.line("start until all are MASTER", " s", 2, &figure(|r| r.all_master), ready, "");
     report.line("CPU of the master, of one core", " %", 2, &figure(|r| r.cpu_master), Target::Ratio(0.8), "");
